@@ -1,0 +1,25 @@
+/** One batch: a typed array a field, row-major, as the spec's `data` declaration names and shapes them. */
+export interface Batch {
+  /** Number of the batch since the start of the run, from 0. */
+  readonly index: number;
+  readonly fields: Readonly<Record<string, Int32Array | Float32Array>>;
+  /** Examples (sentence pairs) in it, and their tokens without padding. */
+  readonly examples: number;
+  readonly validTokens: number;
+}
+
+/**
+ * An endless, seeded stream of batches. Batch `i` is a pure function of corpus, settings, seed and `i`, so that
+ * a resumed run reads on where it stopped by `seek(i)`.
+ */
+export interface BatchSource {
+  /** Tokens by id. */
+  readonly vocabulary: readonly string[];
+  /** What a person should know: corpus, sentences, examples, batches an epoch. */
+  readonly summary: string;
+  /** The best masked-LM loss any model can reach on this corpus (nats), where it can be computed. */
+  readonly bestMaskedLanguageModelLoss?: number;
+  next(): Promise<Batch>;
+  seek(index: number): void;
+  close(): Promise<void>;
+}
