@@ -23,10 +23,33 @@ export interface Origin {
 }
 
 export type UnaryOp =
-  | "neg" | "exp" | "log" | "sqrt" | "rsqrt" | "tanh" | "erf" | "abs" | "sin" | "cos" | "floor" | "not";
+  | "neg"
+  | "exp"
+  | "log"
+  | "sqrt"
+  | "rsqrt"
+  | "tanh"
+  | "erf"
+  | "abs"
+  | "sin"
+  | "cos"
+  | "floor"
+  | "not";
 /** `mod` is the remainder with the divisor's sign kept positive; integer `div` floors. Comparisons give bool. */
 export type BinaryOp =
-  | "add" | "sub" | "mul" | "div" | "max" | "min" | "pow" | "mod" | "lt" | "le" | "eq" | "and" | "or";
+  | "add"
+  | "sub"
+  | "mul"
+  | "div"
+  | "max"
+  | "min"
+  | "pow"
+  | "mod"
+  | "lt"
+  | "le"
+  | "eq"
+  | "and"
+  | "or";
 export type ReduceOp = "sum" | "max";
 
 type NoAttrs = Readonly<Record<never, never>>;
@@ -50,10 +73,31 @@ export interface OpAttrs {
   /** u32 [] key of random stream `stream`: `training` (or evaluation) derives it from seed and step. */
   random_key: { readonly stream: number };
   // --- elementwise --------------------------------------------------------------------------------------
-  neg: NoAttrs; exp: NoAttrs; log: NoAttrs; sqrt: NoAttrs; rsqrt: NoAttrs; tanh: NoAttrs; erf: NoAttrs;
-  abs: NoAttrs; sin: NoAttrs; cos: NoAttrs; floor: NoAttrs; not: NoAttrs;
-  add: NoAttrs; sub: NoAttrs; mul: NoAttrs; div: NoAttrs; max: NoAttrs; min: NoAttrs; pow: NoAttrs; mod: NoAttrs;
-  lt: NoAttrs; le: NoAttrs; eq: NoAttrs; and: NoAttrs; or: NoAttrs;
+  neg: NoAttrs;
+  exp: NoAttrs;
+  log: NoAttrs;
+  sqrt: NoAttrs;
+  rsqrt: NoAttrs;
+  tanh: NoAttrs;
+  erf: NoAttrs;
+  abs: NoAttrs;
+  sin: NoAttrs;
+  cos: NoAttrs;
+  floor: NoAttrs;
+  not: NoAttrs;
+  add: NoAttrs;
+  sub: NoAttrs;
+  mul: NoAttrs;
+  div: NoAttrs;
+  max: NoAttrs;
+  min: NoAttrs;
+  pow: NoAttrs;
+  mod: NoAttrs;
+  lt: NoAttrs;
+  le: NoAttrs;
+  eq: NoAttrs;
+  and: NoAttrs;
+  or: NoAttrs;
   /** inputs: condition (bool), then, else. */
   select: NoAttrs;
   cast: { readonly dtype: DType };
@@ -61,6 +105,8 @@ export interface OpAttrs {
   uniform: { readonly shape: Shape };
   /** inputs: x u32. A PCG-RXS-M-XS hash of each element, u32 -> u32. */
   hash: NoAttrs;
+  /** The value of its input; no cotangent passes. */
+  stop_gradient: NoAttrs;
   // --- movement -----------------------------------------------------------------------------------------
   reshape: { readonly shape: Shape };
   /** Output axis i is input axis perm[i]. */
@@ -81,7 +127,11 @@ export interface OpAttrs {
    * inputs: a, b. Axis labels as numbers: an output label is kept; a label absent from the output is summed over.
    * Every label of the output is in lhs or rhs; no label repeats within one operand; each summed label is in both.
    */
-  einsum: { readonly lhs: readonly number[]; readonly rhs: readonly number[]; readonly out: readonly number[] };
+  einsum: {
+    readonly lhs: readonly number[];
+    readonly rhs: readonly number[];
+    readonly out: readonly number[];
+  };
   /** inputs: updates [...I, ...rest], indices i32 [...I]. Output [rows, ...rest]: sums of equal indices, in order. */
   scatter_add: { readonly rows: number };
   // --- flat storage (made by `training`; never differentiated) --------------------------------------------
