@@ -8,7 +8,11 @@ import type { Graph } from "./types.ts";
  */
 export interface ForwardGraph {
   readonly graph: Graph;
-  readonly parameters: readonly { readonly name: string; readonly shape: Shape; readonly init: Initializer }[];
+  readonly parameters: readonly {
+    readonly name: string;
+    readonly shape: Shape;
+    readonly init: Initializer;
+  }[];
   /** Random streams are 0 .. randomStreams - 1. */
   readonly randomStreams: number;
 }

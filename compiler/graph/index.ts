@@ -1,0 +1,13 @@
+// In: tensors, ops and their attributes, from the rooms that make or change graphs.
+// Out: `Graph`, an immutable SSA tensor program; its builder, verifier, printer, parser, reference evaluator; the op table.
+// Assumes: sizes are bound to numbers; broadcasting is explicit.
+// Guarantees: nodes are typed and topological, equal nodes are one, every node has an origin.
+// Start reading at: types.ts, then ops/index.ts.
+export { GraphBuilder, inferType } from "./builder.ts";
+export * from "./dtype.ts";
+export { formatOrigin, GraphError, invariant } from "./errors.ts";
+export type { ForwardGraph } from "./forward.ts";
+export { type OpTable, ops } from "./ops/index.ts";
+export type { OpDef } from "./ops/op-def.ts";
+export * from "./shape.ts";
+export type * from "./types.ts";
