@@ -255,7 +255,8 @@ export interface BlockBody {
 
 // --- statements -----------------------------------------------------------------------------------------
 
-export type Statement = LetStatement | ReturnStatement | OutputStatement | IfStatement;
+/** `require` in a body may use the bound dimensions: `require T <= max_len, "..."`. */
+export type Statement = LetStatement | ReturnStatement | OutputStatement | RequireItem | IfStatement;
 
 /** `let a = expression`, `let a, b = layer(x)` */
 export interface LetStatement {
