@@ -1,0 +1,296 @@
+import type { DType } from "../program/index.ts";
+import type { AxisExpr, Expr, ReduceKind, Term } from "./expr.ts";
+import type { ScalarBuilder, ScalarFn } from "./scalar-builder.ts";
+
+const I32 = { min: -(2 ** 31), max: 2 ** 31 - 1 };
+const COMPARISONS: ReadonlySet<ScalarFn> = new Set(["lt", "le", "eq", "and", "or", "not"]);
+
+type Bare<E> = E extends Expr ? Omit<E, "id"> : never;
+
+/** A reduction met while lowering: the caller of {@link KernelBuilder.capture} decides how its axes run. */
+export interface CapturedReduction {
+  readonly op: ReduceKind;
+  readonly extents: readonly number[];
+  readonly body: (axes: readonly Expr[]) => Expr;
+}
+
+/**
+ * Builds the expressions of one kernel. Equal expressions are shared (so equality is identity), index arithmetic is kept in
+ * the normal form `constant + sum of coefficient * atom` with quotients and remainders resolved by ranges.
+ */
+export class KernelBuilder implements ScalarBuilder {
+  readonly #interned = new Map<string, Expr>();
+  #nextId = 0;
+  #captured: CapturedReduction | undefined;
+  #capturing = false;
+
+  #intern(key: string, make: () => Bare<Expr>): Expr {
+    const known = this.#interned.get(key);
+    if (known !== undefined) return known;
+    const made = { ...make(), id: this.#nextId++ } as Expr;
+    this.#interned.set(key, made);
+    return made;
+  }
+
+  constant(dtype: DType, value: number): Expr {
+    const sign = Object.is(value, -0) ? "-0" : String(value);
+    return this.#intern(`c:${dtype}:${sign}`, () => ({ kind: "constant", dtype, value, min: value, max: value }));
+  }
+
+  /** A new loop variable, 0 <= value < extent; every call makes another. */
+  axis(name: string, extent: number, multiple = 1): AxisExpr {
+    const id = this.#nextId++;
+    const max = Math.max(0, Math.floor((extent - 1) / multiple) * multiple);
+    const made: AxisExpr = { kind: "axis", id, dtype: "i32", name, extent, multiple, min: 0, max };
+    this.#interned.set(`a:${id}`, made);
+    return made;
+  }
+
+  /** A named value computed earlier in the kernel, that differs along the axes `over`. */
+  value(dtype: DType, name: string, over: readonly AxisExpr[]): Expr {
+    const range = dtype === "i32" ? I32 : { min: -Infinity, max: Infinity };
+    return this.#intern(`v:${dtype}:${name}`, () => ({ kind: "value", dtype, name, over, ...range }));
+  }
+
+  load(dtype: DType, tensor: number, index: Expr): Expr {
+    const range = dtype === "i32" ? I32 : { min: -Infinity, max: Infinity };
+    return this.#intern(`l:${tensor}:${index.id}`, () => ({ kind: "load", dtype, tensor, index, ...range }));
+  }
+
+  call(fn: ScalarFn, ...args: readonly Expr[]): Expr {
+    const first = args[0]!;
+    if (first.dtype === "i32") {
+      const folded = this.#indexCall(fn, first, args[1]);
+      if (folded !== undefined) return folded;
+    }
+    const dtype: DType = COMPARISONS.has(fn) ? "bool" : fn === "uniform01" ? "f32" : first.dtype;
+    const key = `f:${fn}:${args.map((a) => a.id).join(",")}`;
+    const range =
+      dtype === "i32" ? I32 : fn === "uniform01" ? { min: 0, max: 1 } : { min: -Infinity, max: Infinity };
+    return this.#intern(key, () => ({ kind: "call", dtype, fn, args, ...range }));
+  }
+
+  /** i32 arithmetic that the normal form can hold, and comparisons that the ranges decide. */
+  #indexCall(fn: ScalarFn, a: Expr, b: Expr | undefined): Expr | undefined {
+    if (fn === "neg") return this.scaleIndex(a, -1);
+    if (b === undefined) return undefined;
+    switch (fn) {
+      case "add":
+        return this.addIndex(a, b);
+      case "sub":
+        return this.addIndex(a, this.scaleIndex(b, -1));
+      case "mul":
+        if (b.kind === "constant") return this.scaleIndex(a, b.value);
+        if (a.kind === "constant") return this.scaleIndex(b, a.value);
+        return undefined;
+      case "div":
+        return b.kind === "constant" && b.value > 0 ? this.floorDiv(a, b.value) : undefined;
+      case "mod":
+        return b.kind === "constant" && b.value > 0 ? this.modulo(a, b.value) : undefined;
+      case "lt":
+        if (a.max < b.min) return this.constant("bool", 1);
+        return a.min >= b.max ? this.constant("bool", 0) : undefined;
+      case "le":
+        if (a.max <= b.min) return this.constant("bool", 1);
+        return a.min > b.max ? this.constant("bool", 0) : undefined;
+      case "max":
+        return a.min >= b.max ? a : b.min >= a.max ? b : undefined;
+      case "min":
+        return a.max <= b.min ? a : b.max <= a.min ? b : undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  select(condition: Expr, then: Expr, otherwise: Expr): Expr {
+    if (condition.kind === "constant") return condition.value !== 0 ? then : otherwise;
+    if (then === otherwise) return then;
+    const key = `s:${condition.id}:${then.id}:${otherwise.id}`;
+    const min = Math.min(then.min, otherwise.min);
+    const max = Math.max(then.max, otherwise.max);
+    return this.#intern(key, () => ({ kind: "select", dtype: then.dtype, condition, then, otherwise, min, max }));
+  }
+
+  cast(dtype: DType, x: Expr): Expr {
+    if (x.dtype === dtype) return x;
+    const range =
+      dtype !== "i32" ? { min: -Infinity, max: Infinity } : x.dtype === "bool" ? { min: 0, max: 1 } : I32;
+    return this.#intern(`k:${dtype}:${x.id}`, () => ({ kind: "cast", dtype, of: x, ...range }));
+  }
+
+  addIndex(a: Expr, b: Expr): Expr {
+    return this.#sum([...termsOf(a), ...termsOf(b)], constantOf(a) + constantOf(b));
+  }
+
+  scaleIndex(a: Expr, factor: number): Expr {
+    if (factor === 0) return this.constant("i32", 0);
+    const terms = termsOf(a).map((t) => ({ coefficient: t.coefficient * factor, atom: t.atom }));
+    return this.#sum(terms, constantOf(a) * factor);
+  }
+
+  /** Collects equal atoms, and rejoins `c*b * (x div b) + c * (x mod b)` into `c * x`. */
+  #sum(terms: readonly Term[], constant: number): Expr {
+    const byAtom = new Map<Expr, number>();
+    for (const t of terms) byAtom.set(t.atom, (byAtom.get(t.atom) ?? 0) + t.coefficient);
+    for (const [atom, coefficient] of byAtom) {
+      if (atom.kind !== "mod" || coefficient === 0) continue;
+      const quotient = this.floorDiv(atom.of, atom.by);
+      for (const [other, otherCoefficient] of byAtom) {
+        if (other !== quotient || otherCoefficient !== coefficient * atom.by) continue;
+        byAtom.delete(atom);
+        byAtom.delete(other);
+        const rest = [...byAtom].map(([a, c]) => ({ atom: a, coefficient: c }));
+        const whole = termsOf(atom.of).map((t) => ({ atom: t.atom, coefficient: t.coefficient * coefficient }));
+        return this.#sum([...rest, ...whole], constant + constantOf(atom.of) * coefficient);
+      }
+    }
+    const kept = [...byAtom].filter(([, c]) => c !== 0).sort(([a], [b]) => a.id - b.id);
+    if (kept.length === 0) return this.constant("i32", constant);
+    if (kept.length === 1 && constant === 0 && kept[0]![1] === 1) return kept[0]![0];
+    const key = `+:${constant}:${kept.map(([a, c]) => `${c}*${a.id}`).join(",")}`;
+    return this.#intern(key, () => {
+      let min = constant;
+      let max = constant;
+      for (const [a, c] of kept) {
+        min += c > 0 ? c * a.min : c * a.max;
+        max += c > 0 ? c * a.max : c * a.min;
+      }
+      const sorted = kept.map(([atom, coefficient]) => ({ atom, coefficient }));
+      return { kind: "sum", dtype: "i32", terms: sorted, constant, min, max };
+    });
+  }
+
+  floorDiv(a: Expr, divisor: number): Expr {
+    if (divisor === 1) return a;
+    if (a.kind === "constant") return this.constant("i32", Math.floor(a.value / divisor));
+    if (a.min >= 0 && a.max < divisor) return this.constant("i32", 0);
+    const { whole, rest } = this.#split(a, divisor);
+    // (divisor * whole + rest) div divisor = whole + rest div divisor
+    if (rest.min >= 0 && rest.max < divisor) return whole;
+    if (!isZero(whole)) return this.addIndex(whole, this.floorDiv(rest, divisor));
+    // (x div b) div c = x div (b c)
+    if (a.kind === "div") return this.floorDiv(a.of, a.by * divisor);
+    const range = { min: Math.floor(a.min / divisor), max: Math.floor(a.max / divisor) };
+    return this.#intern(`/:${divisor}:${a.id}`, () => ({ kind: "div", dtype: "i32", of: a, by: divisor, ...range }));
+  }
+
+  modulo(a: Expr, divisor: number): Expr {
+    if (divisor === 1) return this.constant("i32", 0);
+    if (a.kind === "constant") return this.constant("i32", a.value - Math.floor(a.value / divisor) * divisor);
+    if (a.min >= 0 && a.max < divisor) return a;
+    const { whole, rest } = this.#split(a, divisor);
+    if (rest.min >= 0 && rest.max < divisor) return rest;
+    if (!isZero(whole)) return this.modulo(rest, divisor);
+    if (a.kind === "mod" && a.by % divisor === 0) return this.modulo(a.of, divisor);
+    return this.#intern(`%:${divisor}:${a.id}`, () => ({
+      kind: "mod", dtype: "i32", of: a, by: divisor, min: 0, max: divisor - 1,
+    }));
+  }
+
+  /** a = divisor * whole + rest, where rest takes the terms that the divisor does not divide. */
+  #split(a: Expr, divisor: number): { readonly whole: Expr; readonly rest: Expr } {
+    const divisible: Term[] = [];
+    const rest: Term[] = [];
+    for (const t of termsOf(a)) (t.coefficient % divisor === 0 ? divisible : rest).push(t);
+    const constant = constantOf(a);
+    const wholeConstant = Math.floor(constant / divisor);
+    const whole = divisible.map((t) => ({ atom: t.atom, coefficient: t.coefficient / divisor }));
+    return { whole: this.#sum(whole, wholeConstant), rest: this.#sum(rest, constant - wholeConstant * divisor) };
+  }
+
+  linearize(at: readonly Expr[], shape: readonly number[]): Expr {
+    let index = this.constant("i32", 0);
+    let stride = 1;
+    for (let i = shape.length - 1; i >= 0; i--) {
+      if (shape[i] !== 1) index = this.addIndex(index, this.scaleIndex(at[i]!, stride));
+      stride *= shape[i]!;
+    }
+    return index;
+  }
+
+  delinearize(index: Expr, shape: readonly number[]): readonly Expr[] {
+    const at: Expr[] = new Array(shape.length);
+    let stride = 1;
+    const outermost = shape.findIndex((size) => size !== 1);
+    for (let i = shape.length - 1; i >= 0; i--) {
+      const quotient = this.floorDiv(index, stride);
+      at[i] = shape[i] === 1 ? this.constant("i32", 0) : i === outermost ? quotient : this.modulo(quotient, shape[i]!);
+      stride *= shape[i]!;
+    }
+    return at;
+  }
+
+  /** Reductions have no scalar of their own: the schedule captures them and gives them axes. */
+  reduce(op: "sum" | "max", extents: readonly number[], body: (axes: readonly Expr[]) => Expr): Expr {
+    if (extents.length === 0 || extents.every((n) => n === 1)) {
+      return body(extents.map(() => this.constant("i32", 0)));
+    }
+    if (!this.#capturing) throw new Error(`kernel: a reduction "${op}" was inlined where none can run`);
+    this.#captured = { op, extents, body };
+    return this.value("f32", "captured", []);
+  }
+
+  /** Runs `lower`, expecting at most one reduction, which is handed back unevaluated. */
+  capture(lower: () => Expr): CapturedReduction | Expr {
+    this.#capturing = true;
+    this.#captured = undefined;
+    const plain = lower();
+    this.#capturing = false;
+    const captured: CapturedReduction | undefined = this.#captured;
+    this.#captured = undefined;
+    return captured ?? plain;
+  }
+
+  /** `e` with every `from` replaced, renormalised. */
+  substitute(e: Expr, replace: ReadonlyMap<Expr, Expr>): Expr {
+    const memo = new Map<Expr, Expr>(replace);
+    const go = (x: Expr): Expr => {
+      const known = memo.get(x);
+      if (known !== undefined) return known;
+      const made = rebuild(x);
+      memo.set(x, made);
+      return made;
+    };
+    const rebuild = (x: Expr): Expr => {
+      switch (x.kind) {
+        case "constant":
+        case "axis":
+        case "value":
+          return x;
+        case "sum":
+          return x.terms.reduce(
+            (total, t) => this.addIndex(total, this.scaleIndex(go(t.atom), t.coefficient)),
+            this.constant("i32", x.constant),
+          );
+        case "div":
+          return this.floorDiv(go(x.of), x.by);
+        case "mod":
+          return this.modulo(go(x.of), x.by);
+        case "load":
+          return this.load(x.dtype, x.tensor, go(x.index));
+        case "call":
+          return this.call(x.fn, ...x.args.map(go));
+        case "select":
+          return this.select(go(x.condition), go(x.then), go(x.otherwise));
+        case "cast":
+          return this.cast(x.dtype, go(x.of));
+        default:
+          return x satisfies never;
+      }
+    };
+    return go(e);
+  }
+}
+
+function termsOf(e: Expr): readonly Term[] {
+  if (e.kind === "sum") return e.terms;
+  return e.kind === "constant" ? [] : [{ coefficient: 1, atom: e }];
+}
+
+function constantOf(e: Expr): number {
+  return e.kind === "sum" ? e.constant : e.kind === "constant" ? e.value : 0;
+}
+
+function isZero(e: Expr): boolean {
+  return e.kind === "constant" && e.value === 0;
+}

@@ -1,0 +1,109 @@
+import type { DType } from "../program/index.ts";
+import type { AxisExpr, Expr, ReduceKind } from "./expr.ts";
+
+/** A tensor that a kernel binds. */
+export interface KernelTensor {
+  /** The id that `load` expressions and stores use. */
+  readonly tensor: number;
+  readonly name: string;
+  readonly dtype: DType;
+  readonly elementCount: number;
+  readonly access: "read" | "read_write";
+  /** Shape and place in the spec, for the comment. */
+  readonly comment: string;
+}
+
+export interface Store {
+  readonly tensor: number;
+  readonly index: Expr;
+  readonly value: Expr;
+}
+
+interface KernelBase {
+  readonly name: string;
+  /** Lines for the head of the printed kernel. */
+  readonly comments: readonly string[];
+  readonly tensors: readonly KernelTensor[];
+  readonly workgroupSize: number;
+  /** Floating-point operations of one dispatch, an estimate from the expressions. */
+  readonly flops: number;
+}
+
+/** Every element of `axis` on its own: elementwise chains, gathers, copies. */
+export interface MapKernel extends KernelBase {
+  readonly kind: "map";
+  readonly axis: AxisExpr;
+  /** Elements an invocation computes at once along the axis: 1 or 4. The axis' multiple is this number. */
+  readonly width: 1 | 4;
+  /** Vectors an invocation computes, one workgroup apart. */
+  readonly vectorsPerInvocation: number;
+  readonly stores: readonly Store[];
+}
+
+export interface Reduction {
+  /** The name of the `value` expression that holds the result. */
+  readonly name: string;
+  readonly op: ReduceKind;
+  readonly dtype: DType;
+  readonly body: Expr;
+}
+
+/** One walk along the inner axis. */
+export interface Sweep {
+  readonly reductions: readonly Reduction[];
+  /** Elements stored on the way: they may use the results of earlier sweeps. */
+  readonly stores: readonly Store[];
+}
+
+/** Rows that are reduced: each row is walked one or more times along the inner axis (softmax: max, sum, write). */
+export interface RowKernel extends KernelBase {
+  readonly kind: "row";
+  readonly row: AxisExpr;
+  readonly inner: AxisExpr;
+  /** Which axis runs four at a time. The vectorised axis has multiple 4. */
+  readonly vector: "row" | "inner" | "none";
+  /** Invocations of a workgroup that share one row, joined by a tree in workgroup memory; 1: a row an invocation. */
+  readonly invocationsPerRow: number;
+  readonly sweeps: readonly Sweep[];
+  /** Stored once a row, after all sweeps. */
+  readonly rowStores: readonly Store[];
+}
+
+/** out[b, m, n] = epilogue(sum over k of lhs(b, m, k) * rhs(b, k, n)), a register tile of m x n an invocation. */
+export interface MatmulKernel extends KernelBase {
+  readonly kind: "matmul";
+  readonly batch: AxisExpr;
+  /** Tile origins: multiples of the tile where it divides the extent, else the last tile is shifted back. */
+  readonly m: AxisExpr;
+  readonly n: AxisExpr;
+  readonly k: AxisExpr;
+  readonly tile: { readonly m: number; readonly n: number; readonly k: 1 | 4 };
+  readonly lhs: Expr;
+  readonly rhs: Expr;
+  /** The axis along which each operand is read four at a time, chosen from its index expression. */
+  readonly lhsVector: "m" | "k" | "none";
+  readonly rhsVector: "n" | "k" | "none";
+  /** The accumulator's name as a `value`. */
+  readonly accumulator: string;
+  readonly stores: readonly Store[];
+  readonly vectorStores: boolean;
+}
+
+/**
+ * out[row(i), w] = sum over the chain i, next(i), next(next(i)), ... of value(i, w), for each i that heads a chain: sums
+ * of equal rows in ascending order, without atomics.
+ */
+export interface SegmentKernel extends KernelBase {
+  readonly kind: "segment";
+  readonly item: AxisExpr;
+  readonly column: AxisExpr;
+  readonly width: 1 | 4;
+  /** i32 tensors of one element an item: 1 where the item heads its chain; the next item of the chain or item count. */
+  readonly headTensor: number;
+  readonly nextTensor: number;
+  readonly value: Expr;
+  readonly rowIndex: Expr;
+  readonly outTensor: number;
+}
+
+export type Kernel = MapKernel | RowKernel | MatmulKernel | SegmentKernel;
