@@ -1,0 +1,116 @@
+import type { GraphBuilder, NodeId } from "../graph/index.ts";
+import type { ParameterGroup } from "./layout.ts";
+import type { Optimizer } from "./recipe.ts";
+
+/** What an optimizer's expression needs that is the same for every element: f32 [] nodes. */
+export interface StepScalars {
+  readonly learningRate: NodeId;
+  /** Adam's `1 / (1 - beta^t)`, t = step + 1; absent for the others. */
+  readonly correction?: { readonly first: NodeId; readonly second: NodeId };
+}
+
+export interface GroupUpdate {
+  /** The new values of the group's parameters, f32 [size]. */
+  readonly parameters: NodeId;
+  /** The new values of the slots, in the order of `slotsOf`. */
+  readonly slots: readonly NodeId[];
+}
+
+/** The scalars of one step. @param step i32 [], counts from 0 */
+export function stepScalars(b: GraphBuilder, optimizer: Optimizer, rate: NodeId, step: NodeId): StepScalars {
+  if (optimizer.kind !== "adam") return { learningRate: rate };
+  const count = b.cast(b.add(step, b.constant("i32", 1)), "f32");
+  const one = b.constant("f32", 1);
+  return {
+    learningRate: rate,
+    correction: {
+      first: b.div(one, oneMinusPower(b, optimizer.beta1, count)),
+      second: b.div(one, oneMinusPower(b, optimizer.beta2, count)),
+    },
+  };
+}
+
+/**
+ * One optimizer step of a group, elementwise over f32 [size]. Gaps between parameters hold zeros and stay zero.
+ * - sgd: `p - lr g`
+ * - momentum (Sutskever 2013, as Optax `trace`): `u = mu u + g`, `p - lr u`; Nesterov: `p - lr (g + mu u)`
+ * - adam (Kingma and Ba 2015, algorithm 1; eps outside the root as there and in Optax):
+ *   `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`, `p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)`
+ * - its decay (Loshchilov and Hutter 2019, algorithm 2, decay times lr as in Optax): `- lr decay p` more
+ * @param slots old values of the slots, in the order of `slotsOf`
+ * @param gradient clipped and averaged
+ */
+export function updateGroup(
+  b: GraphBuilder,
+  optimizer: Optimizer,
+  scalars: StepScalars,
+  group: ParameterGroup,
+  parameters: NodeId,
+  slots: readonly NodeId[],
+  gradient: NodeId,
+): GroupUpdate {
+  const everywhere = (scalar: NodeId): NodeId => b.broadcast(scalar, [group.size], []);
+  const times = (x: NodeId, factor: number): NodeId => b.mul(x, b.fullLike(x, factor));
+  const descend = (direction: NodeId): NodeId =>
+    b.sub(parameters, b.mul(direction, everywhere(scalars.learningRate)));
+
+  switch (optimizer.kind) {
+    case "sgd":
+      return { parameters: descend(gradient), slots: [] };
+    case "momentum": {
+      const velocity = b.add(times(slot(slots, 0), optimizer.momentum), gradient);
+      const direction = optimizer.nesterov ? b.add(times(velocity, optimizer.momentum), gradient) : velocity;
+      return { parameters: descend(direction), slots: [velocity] };
+    }
+    case "adam": {
+      const { beta1, beta2, eps, weightDecay } = optimizer;
+      if (scalars.correction === undefined) throw new Error("Adam without its bias corrections");
+      const first = b.add(times(slot(slots, 0), beta1), times(gradient, 1 - beta1));
+      const second = b.add(times(slot(slots, 1), beta2), times(b.mul(gradient, gradient), 1 - beta2));
+      const mean = b.mul(first, everywhere(scalars.correction.first));
+      const spread = b.sqrt(b.mul(second, everywhere(scalars.correction.second)));
+      const scaled = b.div(mean, b.add(spread, b.fullLike(spread, eps)));
+      if (weightDecay === 0 || group.decayedCount === 0)
+        return { parameters: descend(scaled), slots: [first, second] };
+      const decay = b.mul(parameters, decayOfElement(b, group, weightDecay));
+      return { parameters: descend(b.add(scaled, decay)), slots: [first, second] };
+    }
+    default:
+      return optimizer satisfies never;
+  }
+}
+
+function slot(slots: readonly NodeId[], index: number): NodeId {
+  const id = slots[index];
+  if (id === undefined) throw new Error(`the optimizer's slot ${index} has no state`);
+  return id;
+}
+
+/** f32 [size]: the decay for the elements of decayed parameters, 0 for the others. */
+function decayOfElement(b: GraphBuilder, group: ParameterGroup, weightDecay: number): NodeId {
+  const shape = [group.size];
+  const decay = b.full("f32", weightDecay, shape);
+  if (group.decayedCount === group.size) return decay;
+  const isDecayed = b.lt(b.iota(shape, 0), b.full("i32", group.decayedCount, shape));
+  return b.select(isDecayed, decay, b.full("f32", 0, shape));
+}
+
+/**
+ * `1 - base^count` for 0 <= base < 1, accurate to a few units in the last place of an f32.
+ *
+ * With x = count ln(base) it is -(e^x - 1). Near x = 0 that difference would cancel (`1 - 0.999` in f32 has four
+ * digits left, and WGSL grants `pow` near 1 an absolute error of 2^-21 on top), so for x > -1/2 it is the Taylor
+ * series of e^x - 1 in Horner's form; 9 terms leave (1/2)^9 / 10! < 2^-30 relative.
+ * @param count f32 []
+ */
+function oneMinusPower(b: GraphBuilder, base: number, count: NodeId): NodeId {
+  const constant = (value: number): NodeId => b.constant("f32", value);
+  if (base === 0) return constant(1);
+  const x = b.mul(count, constant(Math.log(base)));
+  let series = constant(1);
+  for (let term = 9; term >= 2; term--)
+    series = b.add(b.mul(b.mul(x, constant(1 / term)), series), constant(1));
+  const near = b.neg(b.mul(x, series));
+  const far = b.sub(constant(1), b.exp(x));
+  return b.select(b.lt(constant(-0.5), x), near, far);
+}

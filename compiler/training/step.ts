@@ -1,0 +1,255 @@
+import {
+  type ForwardGraph,
+  type Graph,
+  GraphBuilder,
+  invariant,
+  type NodeId,
+  type Shape,
+} from "../graph/index.ts";
+import {
+  GRADIENTS,
+  MICRO,
+  PARAMETERS,
+  type ParameterGroup,
+  SEED,
+  STEP,
+  type StateLayout,
+  type StateTensor,
+  stateName,
+} from "./layout.ts";
+import { learningRate } from "./learning-rate.ts";
+import { stepScalars, updateGroup } from "./optimizer.ts";
+import { randomKeys } from "./random-keys.ts";
+import { optimizerOf, type Recipe } from "./recipe.ts";
+
+/**
+ * Appends the gradients of a scalar with respect to some nodes; autodiff's `gradients`. Zeros where it does not
+ * depend on one.
+ */
+export type Gradients = (b: GraphBuilder, objective: NodeId, wrt: readonly NodeId[]) => readonly NodeId[];
+
+const training = (label: string) => ({ path: "", at: "", label, pass: "training" });
+
+/**
+ * The graph of one training step, or of the last micro-batch of one: forward, backward, clip, optimizer.
+ *
+ * Outputs: `loss.*` and `objective` of this (micro-)batch, `grad_norm` (of the averaged gradient, before clipping),
+ * `learning_rate`; all f32 []. Updates: parameters, slots, `step`; with accumulation `gradients.*` and `micro` to zero.
+ */
+export function buildTrainStep(
+  forward: ForwardGraph,
+  recipe: Recipe,
+  layout: StateLayout,
+  gradients: Gradients,
+): Graph {
+  const b = new GraphBuilder(training("step"));
+  const flat = differentiate(b, forward, recipe, layout, gradients);
+
+  const step = scalarState(b, STEP);
+  const squares = b.withOrigin({ label: "grad_norm" }, () =>
+    flat.map((g) => b.sum(b.mul(g, g), [0])).reduce((a, c) => b.add(a, c), b.constant("f32", 0)),
+  );
+  const norm = b.withOrigin({ label: "grad_norm" }, () => b.sqrt(squares));
+  const clipScale = recipe.clip && clipByGlobalNorm(b, norm, recipe.clip.globalNorm);
+  const rate = b.withOrigin({ label: "learning_rate" }, () => learningRate(b, recipe.optimizer.lr, step));
+
+  const optimizer = optimizerOf(recipe.optimizer);
+  b.withOrigin({ label: recipe.optimizer.kind }, () => {
+    const scalars = stepScalars(b, optimizer, rate, step);
+    for (const group of layout.groups) {
+      const gradient = at(flat, group.index);
+      const clipped =
+        clipScale === undefined ? gradient : b.mul(gradient, b.broadcast(clipScale, [group.size], []));
+      const result = updateGroup(
+        b,
+        optimizer,
+        scalars,
+        group,
+        groupState(b, PARAMETERS, group),
+        layout.slots.map(({ prefix }) => groupState(b, prefix, group)),
+        clipped,
+      );
+      b.update(stateName(PARAMETERS, group.index), result.parameters);
+      layout.slots.forEach(({ prefix }, index) => {
+        b.update(stateName(prefix, group.index), at(result.slots, index));
+      });
+      if (recipe.accumulate > 1) b.update(stateName(GRADIENTS, group.index), b.full("f32", 0, [group.size]));
+    }
+  });
+  advance(b, STEP);
+  if (recipe.accumulate > 1) b.update(MICRO.name, b.full(MICRO.dtype, 0, MICRO.shape));
+  b.output("grad_norm", norm);
+  b.output("learning_rate", rate);
+  return b.build();
+}
+
+/**
+ * The graph of a micro-batch that is not the last of its step: `gradients.* += gradient / accumulate`, `micro += 1`.
+ * Outputs: `loss.*` and `objective` of this micro-batch.
+ */
+export function buildAccumulateStep(
+  forward: ForwardGraph,
+  recipe: Recipe,
+  layout: StateLayout,
+  gradients: Gradients,
+): Graph {
+  invariant(recipe.accumulate > 1, () => "no accumulation in the recipe, so no entry for it");
+  const b = new GraphBuilder(training("accumulate"));
+  const flat = differentiate(b, forward, recipe, layout, gradients);
+  for (const group of layout.groups) b.update(stateName(GRADIENTS, group.index), at(flat, group.index));
+  advance(b, MICRO);
+  return b.build();
+}
+
+/** Every output of a forward graph without random numbers, with its parameters read from the state. */
+export function buildEvaluate(forward: ForwardGraph, layout: StateLayout): Graph {
+  return buildForward(forward, layout, () => true);
+}
+
+/** The outputs named `output.*` alone, and so only the inputs that they need. */
+export function buildEncode(forward: ForwardGraph, layout: StateLayout): Graph {
+  return buildForward(forward, layout, (name) => name.startsWith("output."));
+}
+
+function buildForward(forward: ForwardGraph, layout: StateLayout, keep: (name: string) => boolean): Graph {
+  const b = new GraphBuilder(training("forward"));
+  const { ids } = placeLeaves(b, forward, layout, (stream) => {
+    throw new Error(`random stream ${stream} in a graph for evaluation`);
+  });
+  for (const { name, node } of forward.graph.outputs) if (keep(name)) b.output(name, at(ids, node));
+  return b.build();
+}
+
+/**
+ * Imports the forward graph and appends its gradients, packed: f32 [size] for each group, already averaged over and
+ * added to the micro-batches before. Names the losses and the objective as outputs.
+ */
+function differentiate(
+  b: GraphBuilder,
+  forward: ForwardGraph,
+  recipe: Recipe,
+  layout: StateLayout,
+  gradients: Gradients,
+): readonly NodeId[] {
+  const keyOf = b.withOrigin({ label: "random_keys" }, () =>
+    randomKeys(b, forward.randomStreams, {
+      seed: scalarState(b, SEED),
+      step: scalarState(b, STEP),
+      micro: recipe.accumulate > 1 ? scalarState(b, MICRO) : b.constant("i32", 0),
+    }),
+  );
+  const { ids, parameters } = placeLeaves(b, forward, layout, keyOf);
+
+  for (const { name, node } of forward.graph.outputs)
+    if (name === "objective" || name.startsWith("loss.")) b.output(name, at(ids, node));
+  const objective = forward.graph.outputs.find(({ name }) => name === "objective");
+  invariant(objective !== undefined, () => "the forward graph has no output `objective`");
+  const value = at(ids, objective.node);
+  const averaged = recipe.accumulate > 1 ? b.mul(value, b.constant("f32", 1 / recipe.accumulate)) : value;
+
+  const used = [...parameters];
+  const cotangents = gradients(
+    b,
+    averaged,
+    used.map(([, view]) => view),
+  );
+  const gradientOf = new Map(used.map(([name], index) => [name, at(cotangents, index)]));
+  return b.withOrigin({ label: "gradients" }, () =>
+    layout.groups.map((group) => {
+      const packed = packGradients(b, group, gradientOf);
+      return recipe.accumulate > 1 ? b.add(groupState(b, GRADIENTS, group), packed) : packed;
+    }),
+  );
+}
+
+/** Parameters that the objective does not use have a gradient of zero: a gap in the packed tensor. */
+function packGradients(
+  b: GraphBuilder,
+  group: ParameterGroup,
+  gradientOf: ReadonlyMap<string, NodeId>,
+): NodeId {
+  const placed = group.parameters.flatMap(({ name, offset }) => {
+    const gradient = gradientOf.get(name);
+    return gradient === undefined ? [] : [{ gradient, offset }];
+  });
+  if (placed.length === 0) return b.full("f32", 0, [group.size]);
+  return b.pack(
+    placed.map(({ gradient }) => gradient),
+    placed.map(({ offset }) => offset),
+    group.size,
+  );
+}
+
+/**
+ * Imports a forward graph with its `parameter` leaves read from the state and its `random_key` leaves from `keyOf`.
+ * @returns ids of the graph's nodes in the builder, and the views of the parameters that occur in it
+ */
+function placeLeaves(
+  b: GraphBuilder,
+  forward: ForwardGraph,
+  layout: StateLayout,
+  keyOf: (stream: number) => NodeId,
+): { readonly ids: readonly NodeId[]; readonly parameters: ReadonlyMap<string, NodeId> } {
+  const places = new Map(layout.parameters.map((p) => [p.name, p]));
+  const parameters = new Map<string, NodeId>();
+  const replace = new Map<NodeId, NodeId>();
+  for (const node of forward.graph.nodes) {
+    if (node.op === "parameter") {
+      const { name, shape } = node.attrs;
+      const place = places.get(name);
+      invariant(place !== undefined, () => `the parameter ${name} has no place in the state`);
+      const group = at(layout.groups, place.group);
+      const view = b.withOrigin({ ...node.origin, label: lastName(name) }, () =>
+        b.view(groupState(b, PARAMETERS, group), place.offset, shape),
+      );
+      parameters.set(name, view);
+      replace.set(node.id, view);
+    } else if (node.op === "random_key") {
+      replace.set(
+        node.id,
+        b.withOrigin(node.origin, () => keyOf(node.attrs.stream)),
+      );
+    }
+  }
+  return { ids: b.import(forward.graph, replace), parameters };
+}
+
+/**
+ * What to multiply gradients with: 1 where `norm <= limit`, else `limit / norm` (Pascanu 2013, algorithm 1; as Optax
+ * `clip_by_global_norm`). A NaN norm gives NaN, so that a broken step shows.
+ */
+function clipByGlobalNorm(b: GraphBuilder, norm: NodeId, limit: number): NodeId {
+  const bound = b.constant("f32", limit);
+  return b.withOrigin({ label: "clip" }, () =>
+    b.select(b.le(norm, bound), b.constant("f32", 1), b.div(bound, norm)),
+  );
+}
+
+function groupState(b: GraphBuilder, prefix: string, group: ParameterGroup): NodeId {
+  return b.withOrigin({ label: prefix }, () => b.state(stateName(prefix, group.index), "f32", [group.size]));
+}
+
+/** A state of one element as a scalar. */
+function scalarState(b: GraphBuilder, { name, dtype, shape }: StateTensor): NodeId {
+  const scalar: Shape = [];
+  return b.withOrigin({ label: name }, () => b.view(b.state(name, dtype, shape), 0, scalar));
+}
+
+/** Adds 1 to a counter when the step ends. */
+function advance(b: GraphBuilder, counter: StateTensor): void {
+  b.withOrigin({ label: counter.name }, () => {
+    const old = b.state(counter.name, counter.dtype, counter.shape);
+    b.update(counter.name, b.add(old, b.full(counter.dtype, 1, counter.shape)));
+  });
+}
+
+/** `encoder.query.weight` is `weight` in a kernel. */
+function lastName(path: string): string {
+  return path.slice(path.lastIndexOf(".") + 1);
+}
+
+function at<T>(items: readonly T[], index: number): T {
+  const item = items[index];
+  invariant(item !== undefined, () => `no item ${index} of ${items.length}`);
+  return item;
+}
