@@ -60,17 +60,17 @@ function parseOracle(text: string): Pick<Fixture, "sizes" | "optimizer" | "steps
 function readSafetensors(path: URL): { tensors: ReadonlyMap<string, FixtureTensor>; oracle: string } {
   const file = readFileSync(path);
   const headerBytes = Number(file.readBigUInt64LE(0));
-  const header: Readonly<Record<string, SafetensorsEntry>> & {
-    readonly __metadata__?: { readonly oracle?: string };
-  } = JSON.parse(file.toString("utf8", 8, 8 + headerBytes));
+  const header = file.toString("utf8", 8, 8 + headerBytes);
+  const entries: Readonly<Record<string, SafetensorsEntry>> = JSON.parse(header);
+  const { __metadata__ }: { readonly __metadata__?: { readonly oracle?: string } } = JSON.parse(header);
   const tensors = new Map<string, FixtureTensor>();
-  for (const [name, { dtype, shape, data_offsets }] of Object.entries(header)) {
+  for (const [name, { dtype, shape, data_offsets }] of Object.entries(entries)) {
     if (name === "__metadata__") continue;
     const [start, end] = data_offsets;
     const bytes = Uint8Array.from(file.subarray(8 + headerBytes + start, 8 + headerBytes + end)).buffer;
     tensors.set(name, { shape, data: dtype === "F32" ? new Float32Array(bytes) : new Int32Array(bytes) });
   }
-  return { tensors, oracle: header.__metadata__?.oracle ?? "" };
+  return { tensors, oracle: __metadata__?.oracle ?? "" };
 }
 
 interface SafetensorsEntry {
