@@ -6,8 +6,10 @@
 export { GraphBuilder, inferType } from "./builder.ts";
 export * from "./dtype.ts";
 export { formatOrigin, GraphError, invariant } from "./errors.ts";
+export { type Evaluation, evaluate, evaluateNode, evaluateNodes } from "./evaluate.ts";
 export type { ForwardGraph } from "./forward.ts";
 export { type OpTable, ops } from "./ops/index.ts";
-export type { OpDef } from "./ops/op-def.ts";
+export type { Leaves, OpDef, VjpContext } from "./ops/op-def.ts";
 export * from "./shape.ts";
+export { type Tensor, tensor, zeros } from "./tensor.ts";
 export type * from "./types.ts";

@@ -1,7 +1,25 @@
 import { isValueOf } from "../dtype.ts";
 import { invariant } from "../errors.ts";
+import { formatType, sameType } from "../shape.ts";
+import { stridedOffsets, type Tensor, zeros } from "../tensor.ts";
+import type { TensorType } from "../types.ts";
 import { noInputs, requireShape } from "./check.ts";
 import type { OpDef } from "./op-def.ts";
+
+function leafValue(
+  values: ReadonlyMap<string, Tensor> | undefined,
+  kind: string,
+  name: string,
+  type: TensorType,
+): Tensor {
+  const value = values?.get(name);
+  invariant(value !== undefined, () => `no value for ${kind} ${name}`);
+  invariant(
+    sameType(value, type),
+    () => `${kind} ${name} is ${formatType(type)}, its value ${formatType(value)}`,
+  );
+  return value;
+}
 
 export const input: OpDef<"input"> = {
   summary: "A batch field written by the runtime.",
@@ -10,6 +28,9 @@ export const input: OpDef<"input"> = {
     requireShape(shape);
     return { dtype, shape };
   },
+  vjp: "not differentiable",
+  evaluate: (_, node, leaves) => leafValue(leaves.inputs, "input", node.attrs.name, node.type),
+  lower: "by schedule",
 };
 
 export const parameter: OpDef<"parameter"> = {
@@ -19,6 +40,9 @@ export const parameter: OpDef<"parameter"> = {
     requireShape(shape);
     return { dtype: "f32", shape };
   },
+  vjp: "not differentiable",
+  evaluate: (_, node, leaves) => leafValue(leaves.parameters, "parameter", node.attrs.name, node.type),
+  lower: "by schedule",
 };
 
 export const state: OpDef<"state"> = {
@@ -28,6 +52,9 @@ export const state: OpDef<"state"> = {
     requireShape(shape);
     return { dtype, shape };
   },
+  vjp: "not differentiable",
+  evaluate: (_, node, leaves) => leafValue(leaves.states, "state", node.attrs.name, node.type),
+  lower: "by schedule",
 };
 
 export const constant: OpDef<"constant"> = {
@@ -37,6 +64,13 @@ export const constant: OpDef<"constant"> = {
     invariant(isValueOf(dtype, value), () => `${value} is no value of ${dtype}`);
     return { dtype, shape: [] };
   },
+  vjp: "not differentiable",
+  evaluate: (_, { type, attrs }) => {
+    const out = zeros(type);
+    out.data[0] = attrs.value;
+    return out;
+  },
+  lower: (s, _inputs, _at, { attrs }) => s.constant(attrs.dtype, attrs.value),
 };
 
 export const iota: OpDef<"iota"> = {
@@ -47,4 +81,12 @@ export const iota: OpDef<"iota"> = {
     invariant(Number.isInteger(axis) && axis >= 0 && axis < shape.length, () => `no axis ${axis}`);
     return { dtype: "i32", shape };
   },
+  vjp: "not differentiable",
+  evaluate: (_, { type, attrs }) => {
+    const out = zeros(type);
+    const strides = type.shape.map((_size, axis) => (axis === attrs.axis ? 1 : 0));
+    out.data.set(stridedOffsets(type.shape, strides));
+    return out;
+  },
+  lower: (_s, _inputs, at, { attrs }) => at[attrs.axis]!,
 };

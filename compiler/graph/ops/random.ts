@@ -1,6 +1,22 @@
 import { invariant } from "../errors.ts";
+import { zeros } from "../tensor.ts";
 import { noInputs, oneInput, requireDType, requireShape } from "./check.ts";
 import type { OpDef } from "./op-def.ts";
+
+/**
+ * PCG-RXS-M-XS 32: one step of the generator and its output function, u32 -> u32.
+ * O'Neill 2014, "PCG", 6.3.4; Jarzynski and Olano 2020, "Hash Functions for GPU Rendering" (`pcg`).
+ */
+export function pcgHash(x: number): number {
+  const state = (Math.imul(x, 747796405) + 2891336453) >>> 0;
+  const word = Math.imul((state >>> ((state >>> 28) + 4)) ^ state, 277803737) >>> 0;
+  return ((word >>> 22) ^ word) >>> 0;
+}
+
+/** Element `index` of the stream `key`: a multiple of 2^-24 in [0, 1), so exact in f32. */
+export function uniform01(key: number, index: number): number {
+  return (pcgHash(key ^ pcgHash(index)) >>> 8) * 2 ** -24;
+}
 
 export const random_key: OpDef<"random_key"> = {
   summary: "Key of one random stream. -> u32[]",
@@ -9,6 +25,14 @@ export const random_key: OpDef<"random_key"> = {
     invariant(Number.isSafeInteger(stream) && stream >= 0, () => `no stream ${stream}`);
     return { dtype: "u32", shape: [] };
   },
+  vjp: "not differentiable",
+  evaluate: (_, { type, attrs }, leaves) => {
+    invariant(leaves.randomKey !== undefined, () => `no keys for random streams`);
+    const out = zeros(type);
+    out.data[0] = leaves.randomKey(attrs.stream);
+    return out;
+  },
+  lower: "by schedule",
 };
 
 export const uniform: OpDef<"uniform"> = {
@@ -20,6 +44,13 @@ export const uniform: OpDef<"uniform"> = {
     requireShape(shape);
     return { dtype: "f32", shape };
   },
+  vjp: "not differentiable",
+  evaluate: ([key], { type }) => {
+    const out = zeros(type);
+    for (let i = 0; i < out.data.length; i++) out.data[i] = uniform01(key!.data[0]!, i);
+    return out;
+  },
+  lower: (s, [key], at, { type }) => s.call("uniform01", key!([]), s.linearize(at, type.shape)),
 };
 
 export const hash: OpDef<"hash"> = {
@@ -29,4 +60,11 @@ export const hash: OpDef<"hash"> = {
     requireDType(x, ["u32"]);
     return x;
   },
+  vjp: "not differentiable",
+  evaluate: ([x], { type }) => {
+    const out = zeros(type);
+    for (let i = 0; i < out.data.length; i++) out.data[i] = pcgHash(x!.data[i]!);
+    return out;
+  },
+  lower: (s, [x], at) => s.call("hash", x!(at)),
 };

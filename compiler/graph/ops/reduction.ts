@@ -1,6 +1,8 @@
+import type { Accessor, Expr, ScalarBuilder } from "../../kernel/index.ts";
 import { invariant } from "../errors.ts";
-import { areAscendingAxes, formatType, otherAxes } from "../shape.ts";
-import type { TensorType } from "../types.ts";
+import { areAscendingAxes, elementCount, formatType, otherAxes, rowMajorStrides } from "../shape.ts";
+import { stridedOffsets, zeros } from "../tensor.ts";
+import type { AttrsOf, NodeOf, TensorType } from "../types.ts";
 import { oneInput, requireNumeric, requireShape, twoInputs } from "./check.ts";
 import type { OpDef } from "./op-def.ts";
 
@@ -17,15 +19,81 @@ function inferReduction(
   return { dtype: x.dtype, shape: otherAxes(attrs.axes, x.shape.length).map((axis) => x.shape[axis]!) };
 }
 
+/** For each element of a reduction's input, the offset of the output element it goes into. */
+function reducedOffsets(shape: readonly number[], axes: readonly number[]): Int32Array {
+  const kept = otherAxes(axes, shape.length);
+  const keptStrides = rowMajorStrides(kept.map((axis) => shape[axis]!));
+  const strides = shape.map((_size, axis) => keptStrides[kept.indexOf(axis)] ?? 0);
+  return stridedOffsets(shape, strides);
+}
+
+function lowerReduction(kind: "sum" | "max") {
+  return (
+    s: ScalarBuilder,
+    [x]: readonly Accessor[],
+    at: readonly Expr[],
+    { attrs }: NodeOf<"sum"> | NodeOf<"reduce_max">,
+    [from]: readonly TensorType[],
+  ): Expr => {
+    const { shape } = from!;
+    const kept = otherAxes(attrs.axes, shape.length);
+    const extents = attrs.axes.map((axis) => shape[axis]!);
+    return s.reduce(kind, extents, (reduced) =>
+      x!(shape.map((_size, axis) => at[kept.indexOf(axis)] ?? reduced[attrs.axes.indexOf(axis)]!)),
+    );
+  };
+}
+
 export const sum: OpDef<"sum"> = {
   summary: "Sum over axes, which go.",
   infer: inferReduction,
+  vjp: (b, { node, inputs: [x], ct }) => [b.broadcastOver(ct, b.shape(x!), node.attrs.axes)],
+  evaluate: ([x], { type, attrs }) => {
+    const out = zeros(type);
+    const offsets = reducedOffsets(x!.shape, attrs.axes);
+    for (let i = 0; i < offsets.length; i++) out.data[offsets[i]!]! += x!.data[i]!;
+    return out;
+  },
+  lower: lowerReduction("sum"),
 };
 
 export const reduce_max: OpDef<"reduce_max"> = {
   summary: "Greatest element over axes, which go.",
   infer: inferReduction,
+  /** Elements that are equal to the maximum share the cotangent equally, as in jax.numpy.max. */
+  vjp: (b, { node, inputs: [x], output, ct }) => {
+    const { axes } = node.attrs;
+    const shape = b.shape(x!);
+    const chosen = b.eq(x!, b.broadcastOver(output, shape, axes));
+    const ties = b.sum(b.cast(chosen, "f32"), axes);
+    const share = b.broadcastOver(b.div(ct, ties), shape, axes);
+    return [b.select(chosen, share, b.fullLike(x!, 0))];
+  },
+  evaluate: ([x], { type, attrs }) => {
+    const out = zeros(type);
+    const seen = new Uint8Array(out.data.length);
+    const offsets = reducedOffsets(x!.shape, attrs.axes);
+    for (let i = 0; i < offsets.length; i++) {
+      const to = offsets[i]!;
+      if (seen[to] === 0 || x!.data[i]! > out.data[to]!) out.data[to] = x!.data[i]!;
+      seen[to] = 1;
+    }
+    return out;
+  },
+  lower: lowerReduction("max"),
 };
+
+/** Labels that are summed over, in the order of the left operand. */
+function summedLabels({ lhs, out }: AttrsOf<"einsum">): readonly number[] {
+  return lhs.filter((label) => !out.includes(label));
+}
+
+function labelSizes(
+  { lhs, rhs }: AttrsOf<"einsum">,
+  [a, b]: readonly TensorType[],
+): (label: number) => number {
+  return (label) => a!.shape[lhs.indexOf(label)] ?? b!.shape[rhs.indexOf(label)]!;
+}
 
 export const einsum: OpDef<"einsum"> = {
   summary: "Sum of products of two tensors with labelled axes.",
@@ -65,6 +133,45 @@ export const einsum: OpDef<"einsum"> = {
     });
     return { dtype: a.dtype, shape };
   },
+  /** The cotangent of each operand is an einsum of the output's and the other operand. */
+  vjp: (b, { node, inputs: [a, c], ct }) => {
+    const { lhs, rhs, out } = node.attrs;
+    return [b.einsum(ct, c!, { lhs: out, rhs, out: lhs }), b.einsum(a!, ct, { lhs, rhs: out, out: rhs })];
+  },
+  evaluate: ([a, c], { type, attrs }) => {
+    const out = zeros(type);
+    const [aStrides, cStrides] = [rowMajorStrides(a!.shape), rowMajorStrides(c!.shape)];
+    const summed = summedLabels(attrs);
+    const sizeOf = labelSizes(attrs, [a!, c!]);
+    const offsets = (labels: readonly number[], operand: readonly number[], strides: readonly number[]) =>
+      stridedOffsets(
+        labels.map(sizeOf),
+        labels.map((label) => strides[operand.indexOf(label)] ?? 0),
+      );
+    const [aOut, aSum] = [offsets(attrs.out, attrs.lhs, aStrides), offsets(summed, attrs.lhs, aStrides)];
+    const [cOut, cSum] = [offsets(attrs.out, attrs.rhs, cStrides), offsets(summed, attrs.rhs, cStrides)];
+    const multiply = type.dtype === "f32" ? undefined : Math.imul;
+    for (let i = 0; i < out.data.length; i++) {
+      const [aBase, cBase] = [aOut[i]!, cOut[i]!];
+      let total = 0;
+      if (multiply === undefined)
+        for (let k = 0; k < aSum.length; k++)
+          total += a!.data[aBase + aSum[k]!]! * c!.data[cBase + cSum[k]!]!;
+      else
+        for (let k = 0; k < aSum.length; k++)
+          total = (total + multiply(a!.data[aBase + aSum[k]!]!, c!.data[cBase + cSum[k]!]!)) | 0;
+      out.data[i] = total;
+    }
+    return out;
+  },
+  lower: (s, [a, c], at, { attrs }, types) => {
+    const summed = summedLabels(attrs);
+    const product = (inner: readonly Expr[]): Expr => {
+      const place = (label: number): Expr => at[attrs.out.indexOf(label)] ?? inner[summed.indexOf(label)]!;
+      return s.call("mul", a!(attrs.lhs.map(place)), c!(attrs.rhs.map(place)));
+    };
+    return summed.length === 0 ? product([]) : s.reduce("sum", summed.map(labelSizes(attrs, types)), product);
+  },
 };
 
 export const scatter_add: OpDef<"scatter_add"> = {
@@ -82,4 +189,16 @@ export const scatter_add: OpDef<"scatter_add"> = {
     requireShape(shape);
     return { dtype: updates.dtype, shape };
   },
+  vjp: (b, { inputs: [, indices], ct }) => [b.take(ct, indices!), undefined],
+  evaluate: ([updates, indices], { type, attrs }) => {
+    const out = zeros(type);
+    const rowSize = elementCount(type.shape.slice(1));
+    indices!.data.forEach((row, position) => {
+      invariant(row >= 0 && row < attrs.rows, () => `index ${row} of ${attrs.rows} rows`);
+      for (let j = 0; j < rowSize; j++)
+        out.data[row * rowSize + j]! += updates!.data[position * rowSize + j]!;
+    });
+    return out;
+  },
+  lower: "by schedule",
 };

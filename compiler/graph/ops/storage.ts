@@ -1,5 +1,6 @@
 import { invariant } from "../errors.ts";
 import { elementCount, formatType } from "../shape.ts";
+import { zeros } from "../tensor.ts";
 import { oneInput, requireShape } from "./check.ts";
 import type { OpDef } from "./op-def.ts";
 
@@ -17,6 +18,12 @@ export const view: OpDef<"view"> = {
     );
     return { dtype: flat.dtype, shape };
   },
+  vjp: "not differentiable",
+  evaluate: ([flat], { type, attrs }) => {
+    const end = attrs.offset + elementCount(type.shape);
+    return { ...type, data: flat!.data.slice(attrs.offset, end) };
+  },
+  lower: "by schedule",
 };
 
 export const pack: OpDef<"pack"> = {
@@ -42,4 +49,13 @@ export const pack: OpDef<"pack"> = {
     invariant(end <= size, () => `inputs end at ${end}, after the size ${size}`);
     return { dtype: first.dtype, shape: [size] };
   },
+  vjp: "not differentiable",
+  evaluate: (inputs, { type, attrs }) => {
+    const out = zeros(type);
+    inputs.forEach((x, index) => {
+      out.data.set(x.data, attrs.offsets[index]!);
+    });
+    return out;
+  },
+  lower: "by schedule",
 };
