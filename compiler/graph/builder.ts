@@ -1,5 +1,5 @@
-import { formatOrigin, GraphError, invariant } from "./errors.ts";
-import { ops } from "./ops/index.ts";
+import { formatOrigin, invariant } from "./errors.ts";
+import { inferType, nodeOf } from "./node.ts";
 import {
   broadcastShapes,
   formatType,
@@ -9,18 +9,7 @@ import {
   sameShape,
   sameType,
 } from "./shape.ts";
-import type {
-  AttrsOf,
-  DType,
-  Graph,
-  Node,
-  NodeId,
-  NodeOf,
-  OpName,
-  Origin,
-  Shape,
-  TensorType,
-} from "./types.ts";
+import type { AttrsOf, DType, Graph, Node, NodeId, OpName, Origin, Shape, TensorType } from "./types.ts";
 
 /**
  * The only maker of nodes: it infers types, gives every node the current origin, and shares equal nodes (same op,
@@ -91,9 +80,7 @@ export class GraphBuilder {
     const types = inputs.map((id) => this.type(id));
     const id = this.#nodes.length;
     const type = inferType(op, types, attrs, this.#origin);
-    const node: NodeOf<OpName> = { op, id, inputs, attrs, type, origin: this.#origin };
-    invariant(isNode(node), () => `no op ${op}`);
-    this.#nodes.push(node);
+    this.#nodes.push(nodeOf(op, id, inputs, attrs, type, this.#origin));
     this.#byKey.set(key, id);
     return id;
   }
@@ -377,30 +364,6 @@ export class GraphBuilder {
   broadcastOver(x: NodeId, shape: Shape, axes: readonly number[]): NodeId {
     return this.broadcast(x, shape, otherAxes(axes, shape.length));
   }
-}
-
-/**
- * Type of an op's output.
- * @throws GraphError with op, input types and origin
- */
-export function inferType<K extends OpName>(
-  op: K,
-  inputs: readonly TensorType[],
-  attrs: AttrsOf<K>,
-  origin: Origin,
-): TensorType {
-  try {
-    return ops[op].infer(inputs, attrs);
-  } catch (error) {
-    if (!(error instanceof GraphError)) throw error;
-    const types = inputs.map(formatType).join(", ");
-    throw new GraphError(`${op}(${types}): ${error.message} (${formatOrigin(origin)})`);
-  }
-}
-
-/** The signature of `make` pairs op and attributes, which the compiler cannot carry through a generic literal. */
-function isNode(node: NodeOf<OpName>): node is Node {
-  return Object.hasOwn(ops, node.op);
 }
 
 /** Equal for equal op, inputs and attributes. JSON, but for the numbers it has no word for. */
