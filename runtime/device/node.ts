@@ -1,0 +1,87 @@
+import koffi from "koffi";
+import { create } from "webgpu";
+import { KilnError } from "../errors.ts";
+import { hasEmbeddedDevice, unpackEmbeddedDevice } from "./embedded.ts";
+
+/** An adapter and the instance it came from, which must be kept alive as long as its devices. */
+export interface FoundAdapter {
+  readonly gpu: GPU;
+  readonly adapter: GPUAdapter;
+}
+
+// Dawn rounds timestamps to 65 µs unless told not to: a profile of single dispatches needs the digits.
+const dawnOptions = ["disable-dawn-features=timestamp_quantization"];
+
+/** Libraries loaded with `koffi` stay in the process only as long as their handle is reachable. */
+const loadedLibraries: unknown[] = [];
+
+/**
+ * A real GPU through Dawn: Vulkan, Metal or Direct3D 12.
+ * @returns undefined where there is none (a software adapter of the system does not count)
+ */
+export async function findHardwareAdapter(): Promise<FoundAdapter | undefined> {
+  if (!vulkanMayWork()) return undefined;
+  const gpu = create(dawnOptions);
+  const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+  return adapter === null || adapter.info.isFallbackAdapter ? undefined : { gpu, adapter };
+}
+
+/** On Linux Dawn knows Vulkan only, and prints a warning of its own where the loader library is missing. */
+function vulkanMayWork(): boolean {
+  if (process.platform !== "linux") return true;
+  try {
+    loadedLibraries.push(koffi.load("libvulkan.so.1"));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The software device: the embedded SwiftShader, or the system's own fallback adapter on platforms it is not built for.
+ *
+ * Dawn looks for `libvulkan.so.1` by name: a library of that name that is already in the process, loaded with its
+ * symbols global, is the one it finds. The loader reads the ICD variables when an instance is made.
+ * @throws KilnError `machine` where there is no software device
+ */
+export async function findSoftwareAdapter(): Promise<FoundAdapter> {
+  if (!hasEmbeddedDevice()) {
+    const gpu = create(dawnOptions);
+    const adapter = await gpu.requestAdapter({ forceFallbackAdapter: true });
+    if (adapter !== null) return { gpu, adapter };
+    throw noDevice(
+      `the embedded software device runs on x86-64 Linux only, not on ${process.platform} ${process.arch}`,
+    );
+  }
+  const { loaderPath, icdPath } = await unpackEmbeddedDevice();
+  loadedLibraries.push(koffi.load(loaderPath, { global: true }));
+  const restore = setEnvironment({ VK_ICD_FILENAMES: icdPath, VK_DRIVER_FILES: icdPath });
+  try {
+    const gpu = create(dawnOptions);
+    const adapter = await gpu.requestAdapter();
+    if (adapter !== null) return { gpu, adapter };
+    throw noDevice("the embedded software device did not start");
+  } finally {
+    restore();
+  }
+}
+
+function noDevice(reason: string): KilnError {
+  return new KilnError(
+    "machine",
+    `no device to run on: ${reason}`,
+    "install a GPU driver with Vulkan, Metal or Direct3D 12",
+  );
+}
+
+/** Sets variables for the Vulkan loader; the function it returns puts back what was there. */
+function setEnvironment(values: Readonly<Record<string, string>>): () => void {
+  const before = Object.keys(values).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, values);
+  return () => {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  };
+}

@@ -1,0 +1,172 @@
+import type { Program, ProgramBuffer, ProgramEntry, ProgramParameter } from "../../compiler/program/index.ts";
+import { bufferUsage, type KilnDevice } from "../device/index.ts";
+import { KilnError } from "../errors.ts";
+import { drawInitial } from "./initialize.ts";
+import { ReadBackRing } from "./read-back.ts";
+
+/** The entries of a program that exist. */
+export type EntryName = keyof Program["entries"];
+export const entryNames = [
+  "train",
+  "accumulate",
+  "evaluate",
+  "encode",
+] as const satisfies readonly EntryName[];
+
+/** Elements drawn or bytes moved at a time, so that a large state never lies whole in the processor's memory. */
+const chunkElements = 4 * 1024 * 1024;
+const chunkBytes = 4 * chunkElements;
+
+/** The u32 and i32 state buffers that the runtime fills itself. See `Program`. */
+export const seedBuffer = "seed";
+export const stepBuffer = "step";
+
+/** A program's buffers on a device. Destroy it: the collector does not see the device's memory. */
+export class DeviceMemory {
+  readonly readBack: ReadBackRing;
+  /** Bytes of all buffers, without the read-back ring. */
+  readonly sizeBytes: number;
+  readonly #kiln: KilnDevice;
+  readonly #program: Program;
+  readonly #buffers: ReadonlyMap<string, GPUBuffer>;
+
+  private constructor(program: Program, kiln: KilnDevice, buffers: ReadonlyMap<string, GPUBuffer>) {
+    this.#kiln = kiln;
+    this.#program = program;
+    this.#buffers = buffers;
+    this.readBack = new ReadBackRing(kiln);
+    this.sizeBytes = [...buffers.values()].reduce((sum, buffer) => sum + buffer.size, 0);
+  }
+
+  /**
+   * Makes the buffers that the given entries touch, all zero.
+   * @throws KilnError `machine` naming the buffer that does not fit
+   */
+  static async create(
+    program: Program,
+    kiln: KilnDevice,
+    entries: readonly EntryName[],
+  ): Promise<DeviceMemory> {
+    const needed = buffersOf(program, entries);
+    const wanted = program.buffers.filter((buffer) => needed.has(buffer.name));
+    const totalBytes = wanted.reduce((sum, buffer) => sum + buffer.sizeBytes, 0);
+    const buffers = new Map<string, GPUBuffer>();
+    try {
+      for (const buffer of wanted) buffers.set(buffer.name, await createBuffer(buffer, kiln, totalBytes));
+    } catch (thrown) {
+      for (const buffer of buffers.values()) buffer.destroy();
+      throw thrown;
+    }
+    return new DeviceMemory(program, kiln, buffers);
+  }
+
+  has(name: string): boolean {
+    return this.#buffers.has(name);
+  }
+
+  /** @throws Error for a name that no entry of this memory touches: a bug of the caller or of the program */
+  buffer(name: string): GPUBuffer {
+    const found = this.#buffers.get(name);
+    if (found === undefined) throw new Error(`no buffer \`${name}\` in this program's memory`);
+    return found;
+  }
+
+  /** Writes bytes (a multiple of 4, at a multiple of 4) in the order of the queue. */
+  write(name: string, offsetBytes: number, data: ArrayBufferView): void {
+    const bytes = unshared(data);
+    for (let at = 0; at < bytes.length; at += chunkBytes) {
+      const piece = bytes.subarray(at, Math.min(bytes.length, at + chunkBytes));
+      this.#kiln.device.queue.writeBuffer(this.buffer(name), offsetBytes + at, piece);
+    }
+  }
+
+  /** The bytes of a range as they are after the work submitted so far, in pieces of at most 16 MiB. */
+  async *read(name: string, offsetBytes: number, sizeBytes: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    for (let at = 0; at < sizeBytes; at += chunkBytes) {
+      const range = {
+        source: this.buffer(name),
+        offsetBytes: offsetBytes + at,
+        sizeBytes: Math.min(chunkBytes, sizeBytes - at),
+      };
+      const encoder = this.#kiln.device.createCommandEncoder({ label: `read ${name}` });
+      const pending = this.readBack.encode(encoder, [range], "state");
+      this.#kiln.device.queue.submit([encoder.finish()]);
+      yield* await pending.after().bytes;
+    }
+  }
+
+  /**
+   * Fills the state for a first step: every parameter by its initialiser, the seed, and zero for all else (which
+   * WebGPU does by itself).
+   * @param seed u32
+   */
+  async initialize(seed: number): Promise<void> {
+    for (const parameter of this.#program.parameters) {
+      if (!this.has(parameter.buffer)) continue;
+      const elements = elementsOf(parameter);
+      for (let start = 0; start < elements; start += chunkElements) {
+        const count = Math.min(chunkElements, elements - start);
+        const values = drawInitial(parameter.init, seed, parameter.name, start, count);
+        this.write(parameter.buffer, parameter.offsetBytes + 4 * start, values);
+        // A turn of the event loop lets a progress line and Ctrl-C through.
+        await new Promise((resolve) => setTimeout(resolve));
+      }
+    }
+    if (this.has(seedBuffer)) this.write(seedBuffer, 0, Uint32Array.of(seed));
+  }
+
+  destroy(): void {
+    this.readBack.destroy();
+    for (const buffer of this.#buffers.values()) buffer.destroy();
+  }
+}
+
+/** The bytes of a view; memory shared with a worker is copied, for the queue takes none. */
+function unshared(view: ArrayBufferView): Uint8Array<ArrayBuffer> {
+  const { buffer, byteOffset, byteLength } = view;
+  if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer, byteOffset, byteLength);
+  return Uint8Array.from(new Uint8Array(buffer, byteOffset, byteLength));
+}
+
+export function elementsOf(parameter: ProgramParameter): number {
+  return parameter.shape.reduce((product, size) => product * size, 1);
+}
+
+/** Every buffer that the entries bind, clear, feed or read. */
+export function buffersOf(program: Program, entries: readonly EntryName[]): ReadonlySet<string> {
+  const names = new Set<string>();
+  const places = new Map(program.inputs.map((input) => [input.name, input]));
+  const add = (entry: ProgramEntry) => {
+    for (const step of entry.steps) {
+      if (step.kind === "clear") names.add(step.range.buffer);
+      else for (const binding of step.bindings) names.add(binding.buffer);
+    }
+    for (const output of entry.outputs) names.add(output.buffer);
+    for (const input of entry.inputs) names.add(places.get(input)?.buffer ?? "");
+  };
+  for (const name of entries) {
+    const entry = program.entries[name];
+    if (entry !== undefined) add(entry);
+  }
+  return names;
+}
+
+async function createBuffer(buffer: ProgramBuffer, kiln: KilnDevice, totalBytes: number): Promise<GPUBuffer> {
+  const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  const what = `the buffer \`${buffer.name}\` of ${mib(buffer.sizeBytes)} (the program needs ${mib(totalBytes)})`;
+  if (buffer.sizeBytes > kiln.profile.maxBufferSize) {
+    throw new KilnError(
+      "machine",
+      `${what} is larger than the device allows: ${mib(kiln.profile.maxBufferSize)}`,
+      "use a smaller batch or a smaller model",
+    );
+  }
+  return kiln.checked(what, () =>
+    kiln.device.createBuffer({
+      label: buffer.name,
+      // A binding of size 0 is an error in WebGPU, so an empty buffer is one word long.
+      size: Math.max(4, buffer.sizeBytes),
+      usage: bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyDestination,
+    }),
+  );
+}
