@@ -143,7 +143,7 @@ def losses(model, params, batch):
     """-> total f64 [], (encoded [B, T, H], mlm [], nsp [])"""
     encoded, mlm_logits, nsp_logits = model.apply({"params": params}, batch)
     entropy = optax.softmax_cross_entropy_with_integer_labels
-    weights = batch["weights"]
+    weights = batch["weights"].astype(jnp.float64)
     mlm = jnp.sum(entropy(mlm_logits, batch["labels"]) * weights) / (jnp.sum(weights) + 1e-8)
     nsp = jnp.mean(entropy(nsp_logits, batch["next"]))
     return mlm + nsp, (encoded, mlm, nsp)
