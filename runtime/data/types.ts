@@ -1,3 +1,5 @@
+import type { BestLosses } from "./best-loss.ts";
+
 /** One batch: a typed array a field, row-major, as the spec's `data` declaration names and shapes them. */
 export interface Batch {
   /** Number of the batch since the start of the run, from 0. */
@@ -19,6 +21,8 @@ export interface BatchSource {
   readonly summary: string;
   /** The best masked-LM loss any model can reach on this corpus (nats), where it can be computed. */
   readonly bestMaskedLanguageModelLoss?: number;
+  /** The same with its standard error, and the best next-sentence loss. */
+  readonly bestLosses?: BestLosses;
   next(): Promise<Batch>;
   seek(index: number): void;
   close(): Promise<void>;

@@ -1,0 +1,76 @@
+import { readFile, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { KilnError, messageOf } from "../errors.ts";
+import type { Corpus, Split } from "./corpus.ts";
+import { decodeText, detectFormat, type Paragraph, readParagraphs } from "./text.ts";
+
+/** Names a split's file may have in a folder, in the order they are tried. */
+function splitFiles(split: Split): readonly string[] {
+  return [`wiki.${split}.tokens`, `${split}.txt`];
+}
+
+/**
+ * Reads a corpus: a folder with a file for each split (`wiki.train.tokens` or `train.txt`, ...; also one folder further down,
+ * `wikitext-2/`), or one text file, whose first 90 % of paragraphs are the training split, the next 5 % valid, the rest test.
+ * @throws KilnError (`user`) when the path does not exist, a split's file is missing, or a file is empty or no text
+ */
+export async function readCorpus(path: string, split: Split): Promise<Corpus> {
+  const info = await stat(path).catch(() => undefined);
+  if (info === undefined) {
+    throw new KilnError("user", `there is no corpus at ${path}`, "check the path, or leave out --corpus");
+  }
+  if (!info.isDirectory()) {
+    const all = parse(await readBytes(path), path);
+    const parts = splitParagraphs(all);
+    return {
+      kind: "text",
+      name: basename(path),
+      paragraphs: parts[split],
+      vocabularyParagraphs: parts.train,
+    };
+  }
+  const train = await readSplit(path, "train");
+  return {
+    kind: "text",
+    name: basename(path),
+    paragraphs: split === "train" ? train : await readSplit(path, split),
+    vocabularyParagraphs: train,
+  };
+}
+
+function splitParagraphs(all: readonly Paragraph[]): Readonly<Record<Split, readonly Paragraph[]>> {
+  const trainEnd = Math.ceil(all.length * 0.9);
+  const validEnd = trainEnd + Math.ceil((all.length - trainEnd) / 2);
+  return { train: all.slice(0, trainEnd), valid: all.slice(trainEnd, validEnd), test: all.slice(validEnd) };
+}
+
+async function readSplit(folder: string, split: Split): Promise<Paragraph[]> {
+  const names = splitFiles(split);
+  const candidates = [...names, ...names.map((name) => join("wikitext-2", name))];
+  for (const name of candidates) {
+    const path = join(folder, name);
+    if ((await stat(path).catch(() => undefined))?.isFile()) return parse(await readBytes(path), path);
+  }
+  throw new KilnError(
+    "user",
+    `the corpus folder ${folder} has no ${split} file`,
+    `expected ${names.join(" or ")}; \`fetch wikitext-2\` downloads a set`,
+  );
+}
+
+async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new KilnError("user", `cannot read ${path}: ${messageOf(error)}`, undefined, error);
+  }
+}
+
+function parse(bytes: Uint8Array, path: string): Paragraph[] {
+  const text = decodeText(bytes, path);
+  const paragraphs = readParagraphs(text, detectFormat(text));
+  if (paragraphs.length === 0) {
+    throw new KilnError("user", `no paragraph with a sentence was found in ${path}`, "give a longer text");
+  }
+  return paragraphs;
+}

@@ -1,0 +1,59 @@
+import type { DataRequest } from "../../compiler/program/index.ts";
+import { type BatchMaker, createBatchMaker } from "./batch-maker.ts";
+import type { Corpus, Split } from "./corpus.ts";
+import { buildGrammar } from "./grammar.ts";
+import type { BatchSource } from "./types.ts";
+
+export interface OpenOptions {
+  /** A folder of WikiText files or a text file; left out, the corpus is drawn from the built-in grammar. */
+  readonly corpus?: string;
+  readonly split: Split;
+  readonly seed: number;
+  /** Most entries of a vocabulary that is counted here: the model's vocabulary size. */
+  readonly vocabularySize?: number;
+  /** A vocabulary to use as it is (a checkpoint's), instead of counting one on the training split. */
+  readonly vocabulary?: readonly string[];
+}
+
+/** The corpus that needs no file. */
+export function grammarCorpus(): Corpus {
+  return { kind: "grammar", name: "generated corpus", automaton: buildGrammar() };
+}
+
+/** Reads what `options` names and prepares it, in this thread. */
+export async function openMaker(request: DataRequest, options: OpenOptions): Promise<BatchMaker> {
+  const { corpus: path, ...rest } = options;
+  // Only this line touches files, and only when there is a path: without one the room runs in a browser.
+  const corpus =
+    path === undefined ? grammarCorpus() : await (await import("./files.ts")).readCorpus(path, options.split);
+  return createBatchMaker(request, { ...rest, corpus });
+}
+
+/** A source that makes each batch when it is asked for, in this thread: for tests and browsers. */
+export function sourceOf(maker: BatchMaker): BatchSource {
+  let at = 0;
+  return {
+    ...describeSource(maker),
+    next: async () => maker.make(at++),
+    seek(index) {
+      at = index;
+    },
+    close: async () => {},
+  };
+}
+
+/** The parts of a source that never change. */
+export function describeSource({
+  vocabulary,
+  summary,
+  best,
+}: Omit<BatchMaker, "make">): Omit<BatchSource, "next" | "seek" | "close"> {
+  return {
+    vocabulary,
+    summary,
+    ...(best !== undefined && {
+      bestMaskedLanguageModelLoss: best.maskedLanguageModel.mean,
+      bestLosses: best,
+    }),
+  };
+}
