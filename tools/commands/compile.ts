@@ -1,0 +1,164 @@
+import { type Command, Option } from "commander";
+import type { Program, ProgramEntry } from "../../compiler/program/index.ts";
+import { writeAtomically } from "../atomic-file.ts";
+import type { Console } from "../console.ts";
+import { profileFor } from "../devices.ts";
+import { Failure } from "../failure.ts";
+import { type SpecOptions, withSpecOptions } from "../options.ts";
+import { type Compiled, compileSpec } from "../spec.ts";
+import { renderTable } from "../terminal/table.ts";
+import { formatBytes, formatCount, formatDuration, formatFlops } from "../terminal/units.ts";
+
+const stages = ["graph", "schedule", "wgsl", "program"] as const;
+type Stage = (typeof stages)[number];
+
+interface CompileCommandOptions extends SpecOptions {
+  readonly emit?: Stage;
+  readonly output?: string;
+  readonly fuse: boolean;
+}
+
+export function addCompileCommand(program: Command, open: (options: SpecOptions) => Console): void {
+  withSpecOptions(program.command("compile").argument("<spec>", "a .bert file"))
+    .summary("compile a spec and print a stage, or write the program to run elsewhere")
+    .description(
+      "Compiles a spec. Without --emit it prints what the program is made of; with it, one stage as text. " +
+        "`--emit program -o model.kiln.json` writes a program that `train` runs without the compiler.",
+    )
+    .addOption(new Option("--emit <stage>", "the stage to print").choices(stages))
+    .option("-o, --output <file>", "write the stage to a file")
+    .option("--no-fuse", "one op a kernel")
+    .action(async (spec: string, options: CompileCommandOptions) => {
+      await compileCommand(spec, options, open(options));
+    });
+}
+
+async function compileCommand(spec: string, options: CompileCommandOptions, console: Console): Promise<void> {
+  if (options.output !== undefined && options.emit === undefined) {
+    throw new Failure(2, {
+      message: "--output needs --emit",
+      hint: "for instance: --emit program -o model.kiln.json",
+    });
+  }
+  const profile = await profileFor(options.device);
+  const started = performance.now();
+  const compiled = await compileSpec(spec, console, { profile, settings: options.set, fuse: options.fuse });
+  const ms = performance.now() - started;
+  const text = options.emit === undefined ? undefined : await stageText(compiled, options.emit);
+  if (options.output !== undefined && text !== undefined) await writeAtomically(options.output, text);
+  else if (text !== undefined && !console.json) console.emit(text.endsWith("\n") ? text : `${text}\n`);
+  // What the machine gave at most, in KiB on every platform Node reports it for.
+  const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
+  const { program, summary, timings } = compiled;
+  console.result({
+    name: program.name,
+    hash: program.hash,
+    parameters: summary.parameters,
+    kernels: program.kernels.length,
+    entries: Object.fromEntries(entriesOf(program).map(([name, entry]) => [name, entryFigures(entry)])),
+    timings,
+    ms,
+    peakMemoryBytes,
+    ...(options.output !== undefined && { output: options.output }),
+    ...(options.output === undefined && text !== undefined && { text }),
+  });
+  if (options.emit === undefined && !console.json) printFigures(program, summary.parameters, console);
+  const parts = Object.entries(timings).map(([stage, stageMs]) => `${stage} ${formatDuration(stageMs)}`);
+  console.note(
+    `compiled in ${formatDuration(ms)}${parts.length === 0 ? "" : ` (${parts.join(", ")})`}; peak memory of the process ${formatBytes(peakMemoryBytes)}`,
+  );
+  if (options.output !== undefined) console.note(`wrote ${options.output}`);
+}
+
+async function stageText(compiled: Compiled, stage: Stage): Promise<string> {
+  if (stage === "wgsl") return wgslText(compiled.program);
+  if (stage === "program") {
+    const { serializeProgram } = await import("../../compiler/program/index.ts");
+    return serializeProgram(compiled.program);
+  }
+  const text = compiled.stages?.[stage];
+  if (text === undefined) throw new Failure(3, { message: `internal error: the compiler gave no ${stage}` });
+  return text;
+}
+
+/** All kernels, each under a line with its number, name and how often each entry dispatches it. */
+function wgslText(program: Program): string {
+  const uses = program.kernels.map((_, index) =>
+    entriesOf(program)
+      .map(
+        ([name, entry]) =>
+          [
+            name,
+            entry.steps.filter((step) => step.kind === "dispatch" && step.kernel === index).length,
+          ] as const,
+      )
+      .filter(([, count]) => count > 0)
+      .map(([name, count]) => `${name} ${count}x`)
+      .join(", "),
+  );
+  return program.kernels
+    .map(
+      (kernel, index) =>
+        `// ---- kernel ${index}: ${kernel.name} (${uses[index] || "not dispatched"})\n${kernel.wgsl.trimEnd()}\n`,
+    )
+    .join("\n");
+}
+
+export function entriesOf(program: Program): (readonly [string, ProgramEntry])[] {
+  const { train, accumulate, evaluate, encode } = program.entries;
+  return Object.entries({ train, accumulate, evaluate, encode }).flatMap(([name, entry]) =>
+    entry === undefined ? [] : [[name, entry] as const],
+  );
+}
+
+/** What one run of an entry costs by the plan. */
+export interface EntryFigures {
+  readonly dispatches: number;
+  /** Distinct kernels: each is compiled once, however often it is dispatched. */
+  readonly pipelines: number;
+  /** Bytes read and written, each bound tensor once a dispatch. */
+  readonly bytesMoved: number;
+  readonly flops: number;
+  readonly peakBytes: number;
+}
+
+export function entryFigures(entry: ProgramEntry): EntryFigures {
+  const dispatches = entry.steps.filter((step) => step.kind === "dispatch");
+  return {
+    dispatches: dispatches.length,
+    pipelines: new Set(dispatches.map((step) => step.kernel)).size,
+    bytesMoved: dispatches.reduce((sum, step) => sum + step.bytesRead + step.bytesWritten, 0),
+    flops: dispatches.reduce((sum, step) => sum + step.flops, 0),
+    peakBytes: entry.peakBytes,
+  };
+}
+
+function printFigures(program: Program, parameters: number, console: Console): void {
+  console.say(
+    `${console.colours.bold(program.name)}: ${formatCount(parameters)} parameters, ${program.kernels.length} kernels`,
+  );
+  console.say("");
+  console.say(
+    renderTable(
+      [
+        { title: "entry", align: "left" },
+        { title: "dispatches", align: "right" },
+        { title: "pipelines", align: "right" },
+        { title: "read + written", align: "right" },
+        { title: "flops", align: "right" },
+        { title: "peak memory", align: "right" },
+      ],
+      entriesOf(program).map(([name, entry]) => {
+        const figures = entryFigures(entry);
+        return [
+          name,
+          formatCount(figures.dispatches),
+          formatCount(figures.pipelines),
+          formatBytes(figures.bytesMoved),
+          formatFlops(figures.flops),
+          formatBytes(figures.peakBytes),
+        ];
+      }),
+    ),
+  );
+}

@@ -1,0 +1,46 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+
+/** What every command takes. */
+export interface CommonOptions {
+  readonly json?: boolean;
+}
+
+/** What every command takes that compiles a spec. */
+export interface SpecOptions extends CommonOptions {
+  readonly set: Readonly<Record<string, string>>;
+  readonly device: "auto" | "software";
+  readonly seed?: number;
+}
+
+export function withJson(command: Command): Command {
+  return command.option("--json", "print one JSON object on standard output, all else on standard error");
+}
+
+export function withSpecOptions(command: Command): Command {
+  return withJson(command)
+    .option("--set <name=value>", "override a setting of the spec (repeatable)", collectSetting, {})
+    .addOption(
+      new Option("--device <which>", "auto: a real GPU where there is one; software: the embedded device")
+        .choices(["auto", "software"])
+        .default("auto"),
+    )
+    .option("--seed <n>", "seed of weights, data and dropout (default: 0)", wholeNumber(0, 0xffff_ffff));
+}
+
+/** @returns a parser for `<n>` that names the range when it is missed */
+export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    const range = most === Number.MAX_SAFE_INTEGER ? `of ${least} or more` : `from ${least} to ${most}`;
+    throw new InvalidArgumentError(`It must be a whole number ${range}.`);
+  };
+}
+
+function collectSetting(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
+  const at = text.indexOf("=");
+  const name = text.slice(0, Math.max(at, 0)).trim();
+  if (!/^[A-Za-z_]\w*$/.test(name))
+    throw new InvalidArgumentError("It must look like name=value, for instance batch=64.");
+  return { ...before, [name]: text.slice(at + 1).trim() };
+}

@@ -1,0 +1,145 @@
+import { LineChart } from "echarts/charts";
+import { GridComponent, MarkLineComponent, TitleComponent } from "echarts/components";
+import { init, use } from "echarts/core";
+import { SVGRenderer } from "echarts/renderers";
+import { formatLoss } from "../terminal/units.ts";
+import { type LossNames, type StepRecord, smooth } from "./history.ts";
+
+use([LineChart, GridComponent, TitleComponent, MarkLineComponent, SVGRenderer]);
+
+export interface ChartInput {
+  readonly title: string;
+  /** Small print under the title: model, data, device, rate. */
+  readonly subtitle: string;
+  readonly names: LossNames;
+  readonly records: readonly StepRecord[];
+  /** Levels to mark, by loss: the best there is, with its label. */
+  readonly floors: Readonly<Record<string, { readonly value: number; readonly label: string }>>;
+}
+
+/** Colour-blind safe (Okabe and Ito 2008), and readable in grey. */
+const colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"] as const;
+const ink = "#333333";
+const faint = "#e4e4e4";
+
+/**
+ * The loss curves of a run as a standalone SVG: one panel a loss, each with its own scale, over common steps. The raw
+ * losses are drawn thin, their moving average thick, the best possible loss dashed.
+ */
+export function renderLossChart(input: ChartInput): string {
+  const { names, records, floors } = input;
+  const width = 880;
+  const panelHeight = 220;
+  const top = 84;
+  const gap = 56;
+  const height = top + names.length * (panelHeight + gap) + 8;
+  const span = Math.max(1, Math.round(records.length / 25));
+  const chart = init(null, null, { renderer: "svg", ssr: true, width, height });
+  const steps = records.map((record) => record.step + 1);
+  const panelTop = (index: number): number => top + index * (panelHeight + gap);
+  chart.setOption({
+    animation: false,
+    backgroundColor: "#ffffff",
+    textStyle: { fontFamily: "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif", color: ink },
+    title: [
+      {
+        text: input.title,
+        subtext: input.subtitle,
+        left: 56,
+        top: 10,
+        textStyle: { fontSize: 18, color: ink },
+        subtextStyle: { fontSize: 12, color: "#666666" },
+        itemGap: 6,
+      },
+      ...names.map((name, index) => ({
+        text: panelTitle(name, records),
+        left: 56,
+        top: panelTop(index) - 24,
+        textStyle: { fontSize: 13, color: colours[index % colours.length] ?? ink },
+      })),
+    ],
+    grid: names.map((_, index) => ({
+      left: 64,
+      right: 32,
+      top: panelTop(index) + 4,
+      height: panelHeight - 20,
+    })),
+    xAxis: names.map((_, index) => ({
+      type: "value" as const,
+      gridIndex: index,
+      min: steps[0] ?? 0,
+      max: Math.max(steps.at(-1) ?? 1, (steps[0] ?? 0) + 1),
+      minInterval: 1,
+      name: index === names.length - 1 ? "step" : "",
+      nameLocation: "middle" as const,
+      nameGap: 24,
+      splitLine: { show: false },
+      axisLine: { lineStyle: { color: "#999999" } },
+      axisLabel: { color: "#666666", showMaxLabel: true },
+    })),
+    yAxis: names.map((_, index) => ({
+      type: "value" as const,
+      gridIndex: index,
+      scale: true,
+      splitNumber: 5,
+      splitLine: { lineStyle: { color: faint } },
+      axisLabel: { color: "#666666" },
+    })),
+    series: names.flatMap((name, index) => {
+      const colour = colours[index % colours.length] ?? ink;
+      const values = records.map((record) => record.losses[name] ?? Number.NaN);
+      const points = (ys: readonly number[]): [number, number][] =>
+        ys.flatMap((y, at): [number, number][] => (Number.isFinite(y) ? [[steps[at] ?? at, y]] : []));
+      const floor = floors[name];
+      const common = { type: "line" as const, xAxisIndex: index, yAxisIndex: index, silent: true };
+      return [
+        {
+          ...common,
+          data: points(values),
+          showSymbol: records.length < 2,
+          lineStyle: { width: 1, color: colour, opacity: 0.4 },
+          itemStyle: { color: colour },
+        },
+        {
+          ...common,
+          data: points(smooth(values, span)),
+          showSymbol: false,
+          lineStyle: { width: 2.25, color: colour },
+          ...(floor !== undefined && {
+            markLine: {
+              silent: true,
+              symbol: "none",
+              lineStyle: { type: "dashed" as const, color: "#666666", width: 1 },
+              label: {
+                formatter: `${floor.label} ${formatLoss(floor.value)}`,
+                position: "insideStartTop" as const,
+                color: "#666666",
+              },
+              data: [{ yAxis: floor.value }],
+            },
+          }),
+        },
+      ];
+    }),
+  });
+  // A marked level is no data to echarts' scale: widen the axis by hand where it lies outside.
+  chart.setOption({
+    yAxis: names.map((name) => {
+      const floor = floors[name]?.value;
+      const lowest = Math.min(
+        ...records.map((record) => record.losses[name] ?? Number.NaN).filter(Number.isFinite),
+      );
+      return floor !== undefined && floor < lowest ? { min: Math.floor(floor * 10) / 10 } : {};
+    }),
+  });
+  const svg = chart.renderToSVGString();
+  chart.dispose();
+  return svg;
+}
+
+function panelTitle(name: string, records: readonly StepRecord[]): string {
+  const last = records.at(-1)?.losses[name];
+  return last === undefined
+    ? `${name} loss (nats)`
+    : `${name} loss (nats): ${formatLoss(last)} at step ${records.length === 0 ? 0 : (records.at(-1)?.step ?? 0) + 1}`;
+}

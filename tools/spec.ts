@@ -1,0 +1,138 @@
+import { readFileSync, statSync } from "node:fs";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { hasErrors, renderDiagnostics } from "../compiler/diagnostics/index.ts";
+import type { CompileOptions, CompileResult } from "../compiler/index.ts";
+import type { DeviceProfile, Program } from "../compiler/program/index.ts";
+import type { Console } from "./console.ts";
+import { Failure, SpecFailure } from "./failure.ts";
+
+const shippedLibrary = fileURLToPath(new URL("../models/lib", import.meta.url));
+
+/** A spec of a page or two is a few KiB; a text beyond this is no spec. */
+const specLimitBytes = 4 * 1024 * 1024;
+
+/**
+ * Reads a text file a person named or a spec imports.
+ * @returns undefined where there is no such file
+ * @throws Failure for what is there but is no UTF-8 text of reasonable size
+ */
+export function readTextFile(path: string): string | undefined {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return undefined;
+  if (found.isDirectory()) throw new Failure(1, { message: `${path} is a folder, not a file`, file: path });
+  // A device or a pipe could go on for ever.
+  if (!found.isFile()) throw new Failure(1, { message: `${path} is not a regular file`, file: path });
+  if (found.size > specLimitBytes) {
+    throw new Failure(1, {
+      message: `${path} is too large for a spec (${found.size} bytes)`,
+      file: path,
+      hint: "the limit is 4 MiB",
+    });
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
+  } catch (thrown) {
+    if (!(thrown instanceof TypeError)) throw thrown;
+    throw new Failure(1, {
+      message: `${path} is not UTF-8 text`,
+      file: path,
+      hint: "save it as UTF-8, or name another file",
+    });
+  }
+}
+
+/** As `readTextFile`, for a file that must be there. */
+export function requireTextFile(path: string, hint?: string): string {
+  const text = readTextFile(path);
+  if (text !== undefined) return text;
+  throw new Failure(1, { message: `${path}: no such file`, file: path, ...(hint !== undefined && { hint }) });
+}
+
+/**
+ * Gives the compiler the files it asks for: as named, and `lib/...` from the shipped library where the spec's own folder
+ * has none of that name.
+ */
+export function loadSource(path: string): string | undefined {
+  const own = readTextFile(path);
+  if (own !== undefined) return own;
+  const match = /(?:^|\/)lib\/(.+)$/.exec(path.split(sep).join("/"));
+  if (match?.[1] === undefined) return undefined;
+  const shipped = resolve(shippedLibrary, match[1]);
+  return relative(shippedLibrary, shipped).startsWith("..") ? undefined : readTextFile(shipped);
+}
+
+/** A loader over the sources a program carries, so that a checkpoint is compiled again wherever it lies. */
+export function loadFromSources(sources: Program["sources"]): (path: string) => string | undefined {
+  const texts = new Map(sources.map((source) => [source.path, source.text]));
+  return (path) => texts.get(path) ?? texts.get(join(dirname(path), path));
+}
+
+export interface SpecCompilation {
+  readonly profile: DeviceProfile;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly fuse?: boolean;
+  readonly data?: Readonly<Record<string, number>>;
+  readonly entries?: CompileOptions["entries"];
+  readonly load?: (path: string) => string | undefined;
+}
+
+/** A compilation without errors: what the compiler leaves open is there. */
+export type Compiled = CompileResult & Required<Pick<CompileResult, "program" | "summary">>;
+
+/**
+ * Compiles a spec; warnings are said on standard error.
+ * @throws SpecFailure with all errors of the spec
+ */
+export async function compileSpec(
+  path: string,
+  console: Console,
+  options: SpecCompilation,
+): Promise<Compiled> {
+  const { compile } = await import("../compiler/index.ts");
+  if (options.load === undefined)
+    requireTextFile(path, "name a .bert file, for instance models/bert-tiny.bert");
+  const result = compile(path, {
+    load: options.load ?? loadSource,
+    settings: options.settings,
+    profile: options.profile,
+    ...(options.fuse !== undefined && { fuse: options.fuse }),
+    ...(options.data !== undefined && { data: options.data }),
+    ...(options.entries !== undefined && { entries: options.entries }),
+  });
+  reportDiagnostics(result, console);
+  const { program, summary } = result;
+  if (program === undefined || summary === undefined) {
+    throw new Failure(1, {
+      message: `${path} describes no model to train`,
+      file: path,
+      hint: "add a `model` and a `train` block",
+    });
+  }
+  return { ...result, program, summary };
+}
+
+/** @throws SpecFailure for errors; notes warnings */
+export function reportDiagnostics(
+  result: Pick<CompileResult, "diagnostics" | "sources">,
+  console: Console,
+): void {
+  if (hasErrors(result.diagnostics)) throw new SpecFailure(result.diagnostics, result.sources);
+  if (result.diagnostics.length > 0)
+    console.note(paintDiagnostics(renderDiagnostics(result.diagnostics, result.sources), console));
+}
+
+/** Colours a rendered message: the severity, the underlining, the hint. */
+export function paintDiagnostics(text: string, console: Console): string {
+  const { red, yellow, cyan, bold, dim } = console.errorColours;
+  return text
+    .split("\n")
+    .map((line) =>
+      line
+        .replace(/^error: (.*)$/, (_, message: string) => bold(`${red("error")}: ${message}`))
+        .replace(/^warning: (.*)$/, (_, message: string) => bold(`${yellow("warning")}: ${message}`))
+        .replace(/^( *(?:-->|:::) .*)$/, (whole) => dim(whole))
+        .replace(/^( *= hint:)/, (whole) => cyan(whole)),
+    )
+    .join("\n");
+}
