@@ -1,0 +1,7 @@
+// In: a verified graph, its gradients taken.
+// Out: an equal graph that costs less: constants folded, movements merged, work done on the smallest shapes.
+// Assumes: no later pass differentiates; leaves have the types that they declare.
+// Guarantees: outputs and updates keep names and types; values differ at most by a rule's stated exactness; linear time.
+// Start reading at: passes.ts, then rules/algebra.ts for what a rule looks like and rewrite.ts for how it is applied.
+export { optimize, type Pass, passes, rules } from "./passes.ts";
+export type { Exactness, Rule } from "./rule.ts";

@@ -1,0 +1,47 @@
+import type { Graph } from "../graph/index.ts";
+import { rewrite } from "./rewrite.ts";
+import type { Rule } from "./rule.ts";
+import { algebraRules } from "./rules/algebra.ts";
+import { einsumRules } from "./rules/einsum.ts";
+import { foldRules } from "./rules/fold.ts";
+import { movementRules, singleUseRules } from "./rules/movement.ts";
+import { reductionRules } from "./rules/reduction.ts";
+
+export interface Pass {
+  readonly name: string;
+  /** Why it is there, and why there in the order. */
+  readonly reason: string;
+  readonly run: (graph: Graph) => Graph;
+}
+
+/** In the order in which they are tried on a node: what makes it smallest first. */
+export const rules: readonly Rule[] = [
+  ...foldRules,
+  ...algebraRules,
+  ...movementRules,
+  ...reductionRules,
+  ...einsumRules,
+];
+
+export const passes: readonly Pass[] = [
+  {
+    name: "simplify",
+    reason:
+      "all rules in one walk, as each feeds the others: a merged movement bares a constant, a folded one a neutral element",
+    run: (graph) => rewrite(graph, rules),
+  },
+  {
+    name: "sink-single-use",
+    reason:
+      "rules that ask for the readers of a node need a graph without the nodes that simplifying left unread",
+    run: (graph) => rewrite(graph, [...rules, ...singleUseRules]),
+  },
+];
+
+/**
+ * An equal, cheaper graph: same outputs and updates by name, equal by each rule's exactness.
+ * Gradients must be taken before: `stop_gradient` goes.
+ */
+export function optimize(graph: Graph): Graph {
+  return passes.reduce((current, pass) => pass.run(current), graph);
+}
