@@ -16,7 +16,7 @@ export interface OracleStep {
 
 export interface Fixture {
   readonly sizes: Readonly<Record<string, number>>;
-  readonly optimizer: Readonly<Record<string, number | readonly number[]>>;
+  readonly optimizer: { readonly beta1: number; readonly clip?: number; readonly rates?: readonly number[] };
   readonly steps: readonly OracleStep[];
   /** By the names of the spec: parameters before the first step, their gradients, and after the last step. */
   readonly parameters: ReadonlyMap<string, FixtureTensor>;
