@@ -115,7 +115,7 @@ const topics: readonly Topic[] = [
   },
 ];
 
-const pronouns = ["he", "she", "it", "they"] as const;
+const pronouns: readonly string[] = ["he", "she", "it", "they"];
 const usualVerb = 0.55;
 const otherVerb = 0.15;
 const adjectiveShare = 0.3;
@@ -167,7 +167,7 @@ function addTopic(b: AutomatonBuilder, topic: Topic, start: number, after: reado
   });
   subjects.forEach(([singular = "", plural = "", pronoun = ""], n) => {
     for (const isPlural of [false, true]) {
-      const p = isPlural ? they : pronouns.findIndex((word) => word === pronoun);
+      const p = isPlural ? they : pronouns.indexOf(pronoun);
       const before = b.state();
       const share = 0.5 * subjectShares[n]!;
       const noun = isPlural ? plural : singular;

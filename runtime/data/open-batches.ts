@@ -101,7 +101,7 @@ export async function openBatches(request: DataRequest, options: OpenOptions): P
       try {
         return await promise;
       } finally {
-        if (--waiting === 0) worker.unref();
+        if (--waiting === 0 && closed === undefined) worker.unref();
       }
     },
     seek(index) {

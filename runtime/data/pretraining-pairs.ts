@@ -74,7 +74,7 @@ export interface ExampleRow {
  * @returns the valid length: tokens before the padding
  */
 export function writePair(
-  row: ExampleRow,
+  row: Pick<ExampleRow, "tokens" | "segments">,
   a: Int32Array,
   b: Int32Array,
   { cls, sep, pad }: Pick<Vocabulary, "cls" | "sep" | "pad">,
