@@ -1,5 +1,7 @@
-import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { readTensorFile, type StoredTensor } from "../../runtime/checkpoint/index.ts";
 import { specName } from "./names.ts";
+import { need } from "./runs.ts";
 
 export interface FixtureTensor {
   readonly shape: readonly number[];
@@ -29,52 +31,39 @@ export interface Fixture {
 }
 
 /** Reads `fixtures/<name>.safetensors` (README.md says what is in it). */
-export function readFixture(name: string): Fixture {
-  const { tensors, oracle } = readSafetensors(new URL(`./fixtures/${name}.safetensors`, import.meta.url));
+export async function readFixture(name: string): Promise<Fixture> {
+  const file = await readTensorFile(
+    fileURLToPath(new URL(`./fixtures/${name}.safetensors`, import.meta.url)),
+  );
+  const tensors = new Map<string, FixtureTensor>();
+  for (const [path, stored] of file.tensors) tensors.set(path, await readTensor(stored));
   const under = (prefix: string, rename: (name: string) => string) =>
     new Map(
       [...tensors]
         .filter(([path]) => path.startsWith(prefix))
         .map(([path, tensor]) => [rename(path.slice(prefix.length)), tensor] as const),
     );
-  const encoded = tensors.get("output/encoded");
-  if (encoded === undefined) throw new Error(`${name} has no output/encoded`);
+  const told: Pick<Fixture, "sizes" | "optimizer" | "steps"> = JSON.parse(
+    need(file.metadata.oracle, "metadata"),
+  );
   return {
-    ...parseOracle(oracle),
+    ...told,
     parameters: under("param/", specName),
     gradients: under("grad/", specName),
     finals: under("final/", specName),
     batch: Object.fromEntries(
       [...under("batch/", (field) => field)].map(([field, { data }]) => [field, data]),
     ),
-    encoded,
+    encoded: need(tensors.get("output/encoded"), "output/encoded"),
   };
 }
 
-function parseOracle(text: string): Pick<Fixture, "sizes" | "optimizer" | "steps"> {
-  const parsed: Pick<Fixture, "sizes" | "optimizer" | "steps"> = JSON.parse(text);
-  return parsed;
-}
-
-/** The part of the format that the fixtures use: F32 and I32, little-endian (huggingface/safetensors, README, "Format"). */
-function readSafetensors(path: URL): { tensors: ReadonlyMap<string, FixtureTensor>; oracle: string } {
-  const file = readFileSync(path);
-  const headerBytes = Number(file.readBigUInt64LE(0));
-  const header = file.toString("utf8", 8, 8 + headerBytes);
-  const entries: Readonly<Record<string, SafetensorsEntry>> = JSON.parse(header);
-  const { __metadata__ }: { readonly __metadata__?: { readonly oracle?: string } } = JSON.parse(header);
-  const tensors = new Map<string, FixtureTensor>();
-  for (const [name, { dtype, shape, data_offsets }] of Object.entries(entries)) {
-    if (name === "__metadata__") continue;
-    const [start, end] = data_offsets;
-    const bytes = Uint8Array.from(file.subarray(8 + headerBytes + start, 8 + headerBytes + end)).buffer;
-    tensors.set(name, { shape, data: dtype === "F32" ? new Float32Array(bytes) : new Int32Array(bytes) });
-  }
-  return { tensors, oracle: __metadata__?.oracle ?? "" };
-}
-
-interface SafetensorsEntry {
-  readonly dtype: "F32" | "I32";
-  readonly shape: readonly number[];
-  readonly data_offsets: readonly [number, number];
+async function readTensor(stored: StoredTensor): Promise<FixtureTensor> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of stored.read()) pieces.push(piece);
+  const bytes = Uint8Array.from(Buffer.concat(pieces)).buffer;
+  const { dtype, shape } = stored;
+  if (dtype === "F32") return { shape, data: new Float32Array(bytes) };
+  if (dtype === "I32") return { shape, data: new Int32Array(bytes) };
+  throw new Error(`the fixtures hold no ${dtype}`);
 }
