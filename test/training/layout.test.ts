@@ -1,0 +1,132 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { elementCount } from "../../compiler/graph/index.ts";
+import { layoutParameters, ParameterTooLargeError, type Recipe } from "../../compiler/training/index.ts";
+import { matchesPattern } from "../../compiler/training/recipe.ts";
+
+const adamw: Recipe = {
+  optimizer: {
+    kind: "adamw",
+    lr: { kind: "constant", value: 1 },
+    beta1: 0.9,
+    beta2: 0.99,
+    eps: 1e-6,
+    weightDecay: 0.01,
+    exclude: ["*.bias", "*.gamma"],
+  },
+  accumulate: 2,
+  steps: 1,
+};
+const init = { kind: "constant", value: 0 } as const;
+
+const parametersArbitrary = fc
+  .array(
+    fc.record({
+      shape: fc.array(fc.integer({ min: 1, max: 12 }), { maxLength: 3 }),
+      kind: fc.constantFrom("weight", "bias", "gamma"),
+    }),
+    { minLength: 1, maxLength: 12 },
+  )
+  .map((drawn) => drawn.map(({ shape, kind }, i) => ({ name: `layer.${i}.${kind}`, shape, init })));
+
+test("parameters are aligned, disjoint, complete, decayed first, and no group outgrows a buffer", () => {
+  fc.assert(
+    fc.property(parametersArbitrary, fc.integer({ min: 1728, max: 4000 }), (parameters, elements) => {
+      const limits = { maxBufferBytes: elements * 4, alignmentBytes: 256 };
+      const layout = layoutParameters(parameters, adamw, limits);
+      expect(layout.parameters.map(({ name, shape }) => ({ name, shape, init }))).toEqual(parameters);
+      let first = 0;
+      for (const group of layout.groups) {
+        let end = 0;
+        let hasUndecayed = false;
+        for (const parameter of group.parameters) {
+          expect(parameter.offset % 64).toBe(0);
+          expect(parameter.offset).toBeGreaterThanOrEqual(end);
+          expect(parameter.offset - end).toBeLessThan(64);
+          expect(parameter.offsetBytes).toBe(parameter.offset * 4);
+          expect(parameter.buffer).toBe(`parameters.${group.index}`);
+          expect(parameter.slots).toEqual({
+            "adam.m": `moment1.${group.index}`,
+            "adam.v": `moment2.${group.index}`,
+          });
+          expect(parameter.decayed).toBe(parameter.name.endsWith(".weight"));
+          expect(parameter.offset < group.decayedCount).toBe(parameter.decayed);
+          expect(parameter.decayed && hasUndecayed).toBe(false);
+          hasUndecayed ||= !parameter.decayed;
+          end = parameter.offset + elementCount(parameter.shape);
+        }
+        expect(group.size % 64).toBe(0);
+        expect(group.size).toBeGreaterThanOrEqual(end);
+        expect(group.size - end).toBeLessThan(64);
+        expect(group.size * 4).toBeLessThanOrEqual(limits.maxBufferBytes);
+        // Groups are consecutive runs of the model's parameters.
+        const members = new Set(group.parameters.map(({ name }) => name));
+        expect(parameters.slice(first, first + members.size).every(({ name }) => members.has(name))).toBe(
+          true,
+        );
+        first += members.size;
+      }
+      expect(first).toBe(parameters.length);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+describe("states", () => {
+  const parameters = [{ name: "w", shape: [10], init }];
+  const names = (recipe: Recipe) =>
+    layoutParameters(parameters, recipe, { maxBufferBytes: 1024, alignmentBytes: 256 }).states.map(
+      ({ name, dtype, shape }) => `${name}: ${dtype}[${shape.join(", ")}]`,
+    );
+
+  test("of AdamW with accumulation", () => {
+    expect(names(adamw)).toEqual([
+      "parameters.0: f32[64]",
+      "moment1.0: f32[64]",
+      "moment2.0: f32[64]",
+      "gradients.0: f32[64]",
+      "step: i32[1]",
+      "seed: u32[1]",
+      "micro: i32[1]",
+    ]);
+  });
+  test("of momentum", () => {
+    const optimizer = { kind: "momentum", lr: adamw.optimizer.lr, momentum: 0.9, nesterov: false } as const;
+    expect(names({ optimizer, accumulate: 1, steps: 1 })).toEqual([
+      "parameters.0: f32[64]",
+      "velocity.0: f32[64]",
+      "step: i32[1]",
+      "seed: u32[1]",
+    ]);
+  });
+});
+
+test("a parameter larger than a buffer is named with its size", () => {
+  const parameters = [
+    { name: "small", shape: [64], init },
+    { name: "decoder.weight", shape: [100, 64], init },
+  ];
+  const limits = { maxBufferBytes: 6400 * 4 - 1, alignmentBytes: 256 };
+  expect(() => layoutParameters(parameters, adamw, limits)).toThrow(ParameterTooLargeError);
+  expect(() => layoutParameters(parameters, adamw, limits)).toThrow(
+    "the parameter decoder.weight takes 25600 bytes; this device binds at most 25599 bytes at once",
+  );
+  expect(layoutParameters(parameters, adamw, { ...limits, maxBufferBytes: 6400 * 4 }).groups).toHaveLength(2);
+});
+
+test.each([
+  ["*.bias", "a.b.bias", true],
+  ["*.bias", "bias", false],
+  ["*.bias", "a.bias.weight", false],
+  ["bias", "a.bias", false],
+  ["a.*.b*", "a.x.y.b", true],
+  ["a.*.b", "a.b", false],
+  ["*norm*", "encoder.norm.gamma", true],
+  ["*", "", true],
+  ["**", "x", true],
+  ["a*a", "a", false],
+  ["*a*b*", "bxa", false],
+  ["x.[1]", "x.1", false],
+])("the pattern %s on %s: %s", (pattern, path, expected) => {
+  expect(matchesPattern(pattern, path)).toBe(expected);
+});
