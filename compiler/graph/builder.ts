@@ -271,16 +271,20 @@ export class GraphBuilder {
     return identity ? x : this.make("broadcast", [x], { shape, axes });
   }
   slice(x: NodeId, start: readonly number[], end: readonly number[]): NodeId {
-    const whole = start.every((first) => first === 0) && sameShape(this.shape(x), end);
+    const from = this.shape(x);
+    const whole = start.length === from.length && start.every((first) => first === 0) && sameShape(from, end);
     return whole ? x : this.make("slice", [x], { start, end });
   }
   pad(x: NodeId, before: readonly number[], after: readonly number[]): NodeId {
-    const none = [...before, ...after].every((count) => count === 0);
+    const rank = this.shape(x).length;
+    const none =
+      before.length === rank && after.length === rank && [...before, ...after].every((count) => count === 0);
     return none ? x : this.make("pad", [x], { before, after });
   }
   concat(inputs: readonly NodeId[], axis: number): NodeId {
     const [first] = inputs;
-    return inputs.length === 1 && first !== undefined ? first : this.make("concat", inputs, { axis });
+    const alone = inputs.length === 1 && first !== undefined && this.shape(first)[axis] !== undefined;
+    return alone ? first : this.make("concat", inputs, { axis });
   }
   take(table: NodeId, indices: NodeId): NodeId {
     return this.make("take", [table, indices], {});
@@ -366,18 +370,9 @@ export class GraphBuilder {
   }
 }
 
-/** Equal for equal op, inputs and attributes. JSON, but for the numbers it has no word for. */
+/** Equal for equal op, inputs and attributes. JSON, but that it has no word for -0. */
 function nodeKey(op: OpName, inputs: readonly NodeId[], attrs: object): string {
-  const text = JSON.stringify(
-    Object.entries(attrs).sort(([a], [b]) => (a < b ? -1 : 1)),
-    (_, value: unknown) =>
-      typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))
-        ? `#${formatNumber(value)}`
-        : value,
-  );
+  const entries = Object.entries(attrs).sort(([a], [b]) => (a < b ? -1 : 1));
+  const text = JSON.stringify(entries, (_, value: unknown) => (Object.is(value, -0) ? "-0" : value));
   return `${op}(${inputs.join(",")})${text}`;
-}
-
-function formatNumber(value: number): string {
-  return Object.is(value, -0) ? "-0" : String(value);
 }

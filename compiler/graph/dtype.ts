@@ -29,9 +29,12 @@ export function dtypeRange(dtype: DType): { readonly min: number; readonly max: 
   }
 }
 
-/** Whether `value` is a value of `dtype`: any double for f32 (rounded where it is used), a whole number in range else. */
+/**
+ * Whether a constant of `dtype` can be `value`: for f32 any double that rounds to a finite f32 (it is rounded where it is
+ * used, and no kernel can spell the others), else a whole number in range.
+ */
 export function isValueOf(dtype: DType, value: number): boolean {
-  if (dtype === "f32") return true;
+  if (dtype === "f32") return Number.isFinite(Math.fround(value));
   const { min, max } = dtypeRange(dtype);
   return Number.isInteger(value) && value >= min && value <= max && !Object.is(value, -0);
 }
