@@ -1,20 +1,92 @@
 import type { OpName } from "../types.ts";
-import * as elementwise from "./elementwise.ts";
-import * as leaf from "./leaf.ts";
-import * as movement from "./movement.ts";
+import {
+  abs,
+  add,
+  and,
+  cast,
+  cos,
+  div,
+  eq,
+  erf,
+  exp,
+  floor,
+  le,
+  log,
+  lt,
+  max,
+  min,
+  mod,
+  mul,
+  neg,
+  not,
+  or,
+  pow,
+  rsqrt,
+  select,
+  sin,
+  sqrt,
+  stop_gradient,
+  sub,
+  tanh,
+} from "./elementwise.ts";
+import { constant, input, iota, parameter, state } from "./leaf.ts";
+import { broadcast, concat, pad, reshape, slice, take, transpose } from "./movement.ts";
 import type { OpDef } from "./op-def.ts";
-import * as random from "./random.ts";
-import * as reduction from "./reduction.ts";
-import * as storage from "./storage.ts";
+import { hash, random_key, uniform } from "./random.ts";
+import { einsum, reduce_max, scatter_add, sum } from "./reduction.ts";
+import { pack, view } from "./storage.ts";
 
 export type OpTable = { readonly [K in OpName]: OpDef<K> };
 
-/** Every op: summary, type rule, gradient, reference evaluation, lowering. */
+/** Every op: summary, type rule, gradient, reference evaluation, lowering. Listed one by one: a spread would hide strays. */
 export const ops: OpTable = {
-  ...leaf,
-  ...random,
-  ...elementwise,
-  ...movement,
-  ...reduction,
-  ...storage,
+  input,
+  parameter,
+  state,
+  constant,
+  iota,
+  random_key,
+  uniform,
+  hash,
+  neg,
+  exp,
+  log,
+  sqrt,
+  rsqrt,
+  tanh,
+  erf,
+  abs,
+  sin,
+  cos,
+  floor,
+  not,
+  add,
+  sub,
+  mul,
+  div,
+  max,
+  min,
+  pow,
+  mod,
+  lt,
+  le,
+  eq,
+  and,
+  or,
+  select,
+  cast,
+  stop_gradient,
+  reshape,
+  transpose,
+  broadcast,
+  slice,
+  pad,
+  concat,
+  take,
+  sum,
+  reduce_max,
+  einsum,
+  scatter_add,
+  view,
+  pack,
 };
