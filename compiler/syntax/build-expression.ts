@@ -278,7 +278,9 @@ export class ExpressionBuilder {
     const result = cst.read("expression", layout.tokens);
     const following: Following = { span: { file: this.file.name, start: end, end: end + 1 }, words: "`}`" };
     if (scanned.diagnostics.length + layout.diagnostics.length === 0) {
-      this.diagnostics.push(...describeErrors(this.file, "expression", result.errors, following));
+      this.diagnostics.push(
+        ...describeErrors(this.file, "this expression", "expression", result.errors, following),
+      );
     }
     return this.expression(result.node, start);
   }

@@ -30,7 +30,8 @@ interface ReadPiece {
 
 /** What may stand in one kind of block: how a first word is read. */
 interface Place<T> {
-  readonly name: string;
+  /** What it holds, as in "expected a statement". */
+  readonly expected: string;
   readonly readers: ReadonlyMap<TokenType, (statement: Statement, first: t.Token) => T | undefined>;
 }
 
@@ -43,7 +44,7 @@ class Builder {
   }
 
   private readonly filePlace: Place<ast.FileItem> = {
-    name: "a file",
+    expected: "a declaration",
     readers: new Map<TokenType, (statement: Statement, first: t.Token) => ast.FileItem | undefined>([
       [t.Import, (s) => this.import(s)],
       [t.Setting, (s) => this.setting(s)],
@@ -57,7 +58,7 @@ class Builder {
   };
 
   private readonly layerPlace: Place<ast.LayerItem> = {
-    name: "a layer",
+    expected: "an item of a layer",
     readers: new Map<TokenType, (statement: Statement, first: t.Token) => ast.LayerItem | undefined>([
       [t.Param, (s) => this.param(s)],
       [t.Use, (s) => this.use(s)],
@@ -69,7 +70,7 @@ class Builder {
   };
 
   private readonly bodyPlace: Place<ast.Statement> = {
-    name: "the body of a function",
+    expected: "a statement",
     readers: new Map<TokenType, (statement: Statement, first: t.Token) => ast.Statement | undefined>([
       [t.Let, (s) => this.let(s)],
       [t.Return, (s) => this.return(s)],
@@ -107,7 +108,7 @@ class Builder {
       if (block === undefined) return;
       const span = { ...block.span, end: block.span.start + 1 };
       this.diagnostics.push(
-        errors.unknownStatement(span, "`{`", undefined, place.name, wordsOf(place), undefined),
+        errors.unknownStatement(span, "`{`", undefined, place.expected, wordsOf(place), undefined),
       );
       return;
     }
@@ -118,13 +119,13 @@ class Builder {
       return;
     }
     const word = /^\w+$/.test(first.image) ? first.image : undefined;
-    const hint = belongs.get(first.tokenType) ?? this.assignmentHint(statement, place.name);
+    const hint = belongs.get(first.tokenType) ?? this.assignmentHint(statement, place.expected);
     this.diagnostics.push(
       errors.unknownStatement(
         this.spanOf(first),
         `\`${first.image}\``,
         word,
-        place.name,
+        place.expected,
         wordsOf(place),
         hint,
       ),
@@ -133,7 +134,7 @@ class Builder {
 
   private assignmentHint(statement: Statement, place: string): string | undefined {
     const [first, second] = statement[0]?.tokens ?? [];
-    if (place !== this.bodyPlace.name || !t.isOf(first, t.Name)) return undefined;
+    if (place !== this.bodyPlace.expected || !t.isOf(first, t.Name)) return undefined;
     if (t.isA(second, t.Equals, t.Comma)) return `write \`let ${first?.image} = ...\``;
     return t.isA(second, t.OpenParen) || t.isOf(second, t.BinaryOperator)
       ? "write `return ...` or `let name = ...`"
@@ -165,7 +166,7 @@ class Builder {
   private read(rule: RuleName, what: string, piece: Piece | undefined): ReadPiece {
     if (piece === undefined) return { node: { name: rule, children: {} }, clean: false };
     const { node, errors: found } = cst.read(rule, piece.tokens);
-    this.diagnostics.push(...describeErrors(this.file, what, found, this.following(piece)));
+    this.diagnostics.push(...describeErrors(this.file, what, rule, found, this.following(piece)));
     return { node, clean: found.length === 0 };
   }
 
@@ -208,14 +209,14 @@ class Builder {
   // --- files --------------------------------------------------------------------------------------------
 
   private import(statement: Statement): ast.FileItem | undefined {
-    const { node } = this.readPlain("import", "import", statement);
+    const { node } = this.readPlain("import", "this import", statement);
     const path = cst.token(node, "Text");
     if (path === undefined) return undefined;
     return { kind: "import", path: this.expressions.string(path), span: this.spanOfAll(statement) };
   }
 
   private setting(statement: Statement): ast.FileItem | undefined {
-    const { node } = this.readPlain("setting", "setting", statement);
+    const { node } = this.readPlain("setting", "this setting", statement);
     const name = this.name(node);
     if (name === undefined) return undefined;
     const span = this.spanOfAll(statement);
@@ -244,7 +245,7 @@ class Builder {
   private model(statement: Statement): ast.FileItem | undefined {
     const isInstance = statement[0]?.tokens.some((x) => x.tokenType === t.Equals) === true;
     if (statement[0]?.block !== undefined || !isInstance) return this.layer(statement, "model");
-    const { node } = this.readPlain("model", "model", statement);
+    const { node } = this.readPlain("model", "this model", statement);
     const name = this.name(node);
     const model = this.name(node, 1);
     if (name === undefined || model === undefined) return undefined;
@@ -276,7 +277,7 @@ class Builder {
     );
     const fields: ast.DataField[] = [];
     for (const line of block.statements) {
-      const field = this.readPlain("field", "field", line).node;
+      const field = this.readPlain("field", "this field", line).node;
       const fieldName = this.name(field);
       if (fieldName === undefined) continue;
       const type = this.expressions.type(cst.child(field, "type"), "tensor", "a field", fieldName.span.end);
@@ -311,7 +312,7 @@ class Builder {
       this.diagnostics.push(errors.unknownTrainKey(span, word?.image ?? "{", ast.trainKeys));
       return undefined;
     }
-    const { node } = this.readPlain("entry", `\`${key}\` entry`, statement);
+    const { node } = this.readPlain("entry", `this \`${key}\` entry`, statement);
     const punctuation = cst.token(node, "Colon") ?? cst.token(node, "Equals");
     if (punctuation !== undefined) {
       this.diagnostics.push(errors.punctuationInEntry(this.spanOf(punctuation), key, punctuation.image));
@@ -323,7 +324,7 @@ class Builder {
   // --- layers -------------------------------------------------------------------------------------------
 
   private param(statement: Statement): ast.LayerItem | undefined {
-    const { node } = this.readPlain("param", "`param`", statement);
+    const { node } = this.readPlain("param", "this `param`", statement);
     const name = this.name(node);
     if (name === undefined) return undefined;
     const span = this.spanOfAll(statement);
@@ -334,7 +335,7 @@ class Builder {
   }
 
   private use(statement: Statement): ast.LayerItem | undefined {
-    const { node } = this.readPlain("use", "`use`", statement);
+    const { node } = this.readPlain("use", "this `use`", statement);
     const bindings: ast.UseBinding[] = [];
     for (const binding of cst.children(node, "binding")) {
       const [name, layer] = cst.tokens(binding, "Name").map((token) => this.expressions.nameOf(token));
@@ -352,14 +353,14 @@ class Builder {
   }
 
   private const(statement: Statement): ast.LayerItem | undefined {
-    const { node } = this.readPlain("const", "`const`", statement);
+    const { node } = this.readPlain("const", "this `const`", statement);
     const name = this.name(node);
     if (name === undefined) return undefined;
     return { kind: "const", name, value: this.value(node, statement), span: this.spanOfAll(statement) };
   }
 
   private require(statement: Statement): ast.RequireItem {
-    const { node } = this.readPlain("require", "`require`", statement);
+    const { node } = this.readPlain("require", "this `require`", statement);
     const message = cst.token(node, "Text");
     return {
       kind: "require",
@@ -434,7 +435,7 @@ class Builder {
             errors.unexpected(this.spanOf(second), "`if` or `{` after `else`", `\`${second.image}\``),
           );
         }
-        const items = this.readBlock(this.blockOf("`else`", piece, second === undefined), place);
+        const items = this.readBlock(this.blockOf("this `else`", piece, second === undefined), place);
         if (last?.otherwise !== undefined && first !== undefined) {
           this.diagnostics.push(errors.elseWithoutIf(this.spanOf(first)));
         } else if (last !== undefined) {
@@ -446,7 +447,7 @@ class Builder {
         this.diagnostics.push(errors.elseWithoutIf(this.spanOf(first)));
       }
       const head: Piece = i === 0 ? piece : { ...piece, tokens: piece.tokens.slice(1) };
-      const { node, clean } = this.read("if", "the condition", head);
+      const { node, clean } = this.read("if", "this condition", head);
       const condition = this.expressions.expressionIn(node, piece.span.start);
       const then = this.readBlock(this.blockOf("this `if`", piece, clean), place);
       branches.push({
@@ -459,21 +460,21 @@ class Builder {
   }
 
   private let(statement: Statement): ast.Statement | undefined {
-    const { node } = this.readPlain("let", "`let`", statement);
+    const { node } = this.readPlain("let", "this `let`", statement);
     const names = cst.tokens(node, "Name").map((token) => this.expressions.nameOf(token));
     if (names.length === 0) return undefined;
     return { kind: "let", names, value: this.value(node, statement), span: this.spanOfAll(statement) };
   }
 
   private return(statement: Statement): ast.Statement {
-    const { node } = this.readPlain("return", "`return`", statement);
+    const { node } = this.readPlain("return", "this `return`", statement);
     const count = Math.max(1, cst.children(node, "expression").length);
     const values = Array.from({ length: count }, (_, i) => this.value(node, statement, i));
     return { kind: "return", values, span: this.spanOfAll(statement) };
   }
 
   private output(statement: Statement, kind: "output" | "loss"): ast.Statement | undefined {
-    const { node } = this.readPlain("output", `\`${kind}\``, statement);
+    const { node } = this.readPlain("output", `this \`${kind}\``, statement);
     const name = this.name(node);
     if (name === undefined) return undefined;
     return { kind, name, value: this.value(node, statement), span: this.spanOfAll(statement) };

@@ -161,12 +161,12 @@ export function unknownStatement(
       ? belongs
       : near !== undefined
         ? `did you mean \`${near}\`?`
-        : `${place} holds ${list}`;
-  return error("unknown-statement", span, `${found} begins nothing that can stand in ${place}`, "", { hint });
+        : `it begins with one of ${list}`;
+  return error("unknown-statement", span, `expected ${place}, found ${found}`, "", { hint });
 }
 
-export const trailing = (span: Span, found: string, what: string, hint?: string): Diagnostic =>
-  error("trailing-text", span, `expected the end of the ${what}, found ${found}`, "", {
+export const trailing = (span: Span, expected: string, found: string, hint?: string): Diagnostic =>
+  error("trailing-text", span, `expected ${expected}, found ${found}`, "", {
     hint: hint ?? "statements end at the end of a line or with `;`",
   });
 

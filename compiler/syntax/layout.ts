@@ -29,7 +29,7 @@ export function layOut(file: SourceFile, scanned: readonly t.Token[]): Layout {
   return {
     tokens: placed.tokens,
     diagnostics: [...matched.diagnostics, ...placed.diagnostics, ...nesting],
-    tooDeep: nesting.length > 0,
+    tooDeep: matched.tooDeep || nesting.length > 0,
   };
 }
 
@@ -44,6 +44,7 @@ interface Matched {
   readonly tokens: readonly t.Token[];
   readonly diagnostics: readonly Diagnostic[];
   readonly bracesLeftOpen: boolean;
+  readonly tooDeep: boolean;
 }
 
 /** Drops closers that close nothing and inserts (empty) closers where one is missing. Newlines stay. */
@@ -52,6 +53,8 @@ class BracketMatcher {
   private readonly diagnostics: Diagnostic[] = [];
   private readonly open: t.Token[] = [];
   private bracesLeftOpen = false;
+  /** Up to here `out` holds no declaration that lacks its `{`. */
+  private searched = 0;
   /** After a repair on a line, a closer too many there belongs to the same mistake. */
   private repairedLine = false;
 
@@ -63,18 +66,27 @@ class BracketMatcher {
   ) {}
 
   run(): Matched {
-    this.tokens.forEach((token, i) => {
+    for (const [i, token] of this.tokens.entries()) {
       if (closing.has(token.tokenType)) {
         this.close(token);
-        return;
+        continue;
       }
-      if (token.tokenType === t.Newline) this.repairedLine = false;
-      else if (i === 0 || this.tokens[i - 1]?.tokenType === t.Newline) this.beginLine(i);
+      if (token.tokenType === t.Newline) {
+        this.repairedLine = false;
+        if (t.isA(this.out.at(-1), t.Newline)) continue;
+      } else if (i === 0 || this.tokens[i - 1]?.tokenType === t.Newline) {
+        this.beginLine(i);
+      }
       if (closers.has(token.tokenType)) this.open.push(token);
       this.out.push(token);
-    });
+      if (this.open.length > maxNesting) {
+        this.diagnostics.push(errors.tooDeep(this.spanOf(token), maxNesting));
+        return { tokens: [], diagnostics: this.diagnostics, bracesLeftOpen: false, tooDeep: true };
+      }
+    }
     while (this.open.length > 0) this.closeMissing(undefined);
-    return { tokens: this.out, diagnostics: this.diagnostics, bracesLeftOpen: this.bracesLeftOpen };
+    const { out, diagnostics, bracesLeftOpen } = this;
+    return { tokens: out, diagnostics, bracesLeftOpen, tooDeep: false };
   }
 
   private close(token: t.Token): void {
@@ -86,9 +98,39 @@ class BracketMatcher {
     } else if (token.tokenType !== t.CloseBrace && !isBrace(this.open.at(-1))) {
       // `(a]`: the wrong closer, which stands for the right one.
       this.closeMissing(token);
+    } else if (token.tokenType === t.CloseBrace && this.open.length === 0 && this.insertOpenBrace()) {
+      this.out.push(token);
     } else if (!this.repairedLine) {
       this.diagnostics.push(errors.unopened(this.spanOf(token), token.image));
     }
+  }
+
+  /** For a `}` that closes nothing: opens the last declaration that has no body. False where there is none. */
+  private insertOpenBrace(): boolean {
+    let depth = 0;
+    let lineEnd: number | undefined;
+    const from = this.searched;
+    this.searched = this.out.length;
+    for (let i = this.out.length - 1; i >= from; i--) {
+      const token = this.out[i];
+      if (token === undefined || isBrace(token) || token.tokenType === t.CloseBrace) return false;
+      if (closing.has(token.tokenType)) depth++;
+      if (closers.has(token.tokenType)) depth--;
+      if (depth === 0 && token.tokenType === t.Newline) lineEnd = i;
+      if (lineEnd !== undefined && withBody.has(token.tokenType) && this.atMargin(token)) {
+        const offset = endOfLast(this.out.slice(i, lineEnd));
+        this.diagnostics.push(
+          errors.blockMissing({ file: this.file.name, start: offset, end: offset }, `this ${token.image}`),
+        );
+        this.out.splice(lineEnd, 0, t.virtual(t.OpenBrace, offset));
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private atMargin(token: t.Token): boolean {
+    return token.startOffset === 0 || /[\r\n]/.test(this.file.text.charAt(token.startOffset - 1));
   }
 
   /** The index in `open` of what a closer closes. A `)` or `]` reaches over no brace. */
@@ -105,8 +147,7 @@ class BracketMatcher {
   private beginLine(index: number): void {
     const token = this.tokens[index];
     if (token === undefined || this.open.length === 0) return;
-    const atMargin = index === 0 || this.file.text.charAt(token.startOffset - 1).match(/[\r\n]/) !== null;
-    if (this.trustMargin && atMargin && startsStatement(this.tokens, index, this.out)) {
+    if (this.trustMargin && this.atMargin(token) && startsStatement(this.tokens, index, this.out)) {
       while (this.open.length > 0) this.closeMissing(token);
     } else if (!isBrace(this.open.at(-1)) && startsStatement(this.tokens, index, this.out)) {
       while (this.open.length > 0 && !isBrace(this.open.at(-1))) this.closeMissing(token);
@@ -118,16 +159,16 @@ class BracketMatcher {
     const open = this.open.pop();
     const close = open === undefined ? undefined : closers.get(open.tokenType);
     if (open === undefined || close === undefined) return;
-    const newlines: t.Token[] = [];
-    while (t.isA(this.out.at(-1), t.Newline)) newlines.unshift(...this.out.splice(-1));
+    const newline = t.isA(this.out.at(-1), t.Newline) ? this.out.pop() : undefined;
     const offset = endOfLast(this.out);
-    const atLineEnd = found === undefined || newlines.length > 0;
+    const atLineEnd = found === undefined || newline !== undefined;
     const span = atLineEnd ? { file: this.file.name, start: offset, end: offset } : this.spanOf(found);
     if (isBrace(open)) this.bracesLeftOpen = true;
     const where =
       found === undefined ? "the end of the file" : atLineEnd ? "the end of the line" : `\`${found.image}\``;
     this.diagnostics.push(errors.unclosed(this.file, this.spanOf(open), open.image, span, where));
-    this.out.push(t.virtual(close, offset), ...newlines);
+    this.out.push(t.virtual(close, offset));
+    if (newline !== undefined) this.out.push(newline);
     this.repairedLine = true;
   }
 
@@ -149,6 +190,7 @@ const statementWords: ReadonlySet<TokenType> = new Set([
   ...[t.Setting, t.Layer, t.Model, t.Fn, t.Loss, t.Data, t.Train],
   ...[t.Param, t.Use, t.Require, t.Const, t.Output],
 ]);
+const withBody: ReadonlySet<TokenType> = new Set([t.Layer, t.Model, t.Fn, t.Loss, t.Data, t.Train]);
 const trainWords: ReadonlySet<string> = new Set(trainKeys);
 
 /** True if the line that begins at `index` cannot go on an expression: `let`, or a keyword and a name side by side. */

@@ -1,6 +1,7 @@
 import type { IRecognitionException } from "chevrotain";
 import { type Diagnostic, positionOf, type SourceFile, type Span } from "../diagnostics/index.ts";
 import * as errors from "./errors.ts";
+import type { RuleName } from "./grammar.ts";
 import * as t from "./tokens.ts";
 
 /** What follows the tokens of a piece, for errors at its end. */
@@ -13,13 +14,14 @@ export interface Following {
 export function describeErrors(
   file: SourceFile,
   what: string,
+  rule: RuleName,
   exceptions: readonly IRecognitionException[],
   following: Following,
 ): Diagnostic[] {
   const lines = new Set<number>();
   const found: Diagnostic[] = [];
   for (const exception of exceptions) {
-    const diagnostic = describe(file, what, exception, following);
+    const diagnostic = describe(file, what, rule, exception, following);
     if (diagnostic === undefined) continue;
     const { line } = positionOf(file, diagnostic.primary.span.start);
     if (!lines.has(line)) found.push(diagnostic);
@@ -31,6 +33,7 @@ export function describeErrors(
 function describe(
   file: SourceFile,
   what: string,
+  start: RuleName,
   exception: IRecognitionException,
   following: Following,
 ): Diagnostic | undefined {
@@ -41,9 +44,14 @@ function describe(
   const span = atEnd ? following.span : { file: file.name, start: token.startOffset, end: t.endOf(token) };
   const found = atEnd ? following.words : `\`${token.image}\``;
   const rule = exception.context.ruleStack.at(-1) ?? "";
-  if (exception.name === "NotAllInputParsedException")
-    return errors.trailing(span, found, what, trailingHint(token));
-  const expectsName = exception.name === "MismatchedTokenException" && exception.message === "Name";
+  if (exception.name === "NotAllInputParsedException") {
+    const wanted = following.words === "`{`" ? "`{`" : (bodyExpected[start] ?? `the end of ${what}`);
+    return errors.trailing(span, wanted, found, trailingHint(token));
+  }
+  const expectsName =
+    rule === "let"
+      ? exception.name === "EarlyExitException"
+      : exception.name === "MismatchedTokenException" && exception.message === "Name";
   if (expectsName && t.reservedWords.has(token.image)) return errors.reservedWord(span, token.image);
   const [expected, hint] =
     exception.name === "MismatchedTokenException"
@@ -52,7 +60,17 @@ function describe(
   return errors.unexpected(span, expected, found, hint);
 }
 
+/** What must follow a head that is read to its end. */
+const bodyExpected: Readonly<Partial<Record<RuleName, string>>> = {
+  layer: "`{`",
+  data: "`{`",
+  train: "`{`",
+  fn: "`=` or `{`",
+  forward: "`->`, `=` or `{`",
+};
+
 const alternatives: Readonly<Record<string, string>> = {
+  let: "a name",
   model: "`(` and the model's settings, or `=`",
   results: "a type",
   element: "an index or a slice",
