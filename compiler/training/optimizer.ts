@@ -1,4 +1,4 @@
-import type { GraphBuilder, NodeId } from "../graph/index.ts";
+import { type GraphBuilder, GraphError, type NodeId } from "../graph/index.ts";
 import type { ParameterGroup } from "./layout.ts";
 import type { Optimizer } from "./recipe.ts";
 
@@ -20,12 +20,11 @@ export interface GroupUpdate {
 export function stepScalars(b: GraphBuilder, optimizer: Optimizer, rate: NodeId, step: NodeId): StepScalars {
   if (optimizer.kind !== "adam") return { learningRate: rate };
   const count = b.cast(b.add(step, b.constant("i32", 1)), "f32");
-  const one = b.constant("f32", 1);
   return {
     learningRate: rate,
     correction: {
-      first: b.div(one, oneMinusPower(b, optimizer.beta1, count)),
-      second: b.div(one, oneMinusPower(b, optimizer.beta2, count)),
+      first: biasCorrection(b, optimizer.beta1, count),
+      second: biasCorrection(b, optimizer.beta2, count),
     },
   };
 }
@@ -64,7 +63,7 @@ export function updateGroup(
     }
     case "adam": {
       const { beta1, beta2, eps, weightDecay } = optimizer;
-      if (scalars.correction === undefined) throw new Error("Adam without its bias corrections");
+      if (scalars.correction === undefined) throw new GraphError("Adam without its bias corrections");
       const first = b.add(times(slot(slots, 0), beta1), times(gradient, 1 - beta1));
       const second = b.add(times(slot(slots, 1), beta2), times(b.mul(gradient, gradient), 1 - beta2));
       const mean = b.mul(first, everywhere(scalars.correction.first));
@@ -82,7 +81,7 @@ export function updateGroup(
 
 function slot(slots: readonly NodeId[], index: number): NodeId {
   const id = slots[index];
-  if (id === undefined) throw new Error(`the optimizer's slot ${index} has no state`);
+  if (id === undefined) throw new GraphError(`the optimizer's slot ${index} has no state`);
   return id;
 }
 
@@ -96,21 +95,24 @@ function decayOfElement(b: GraphBuilder, group: ParameterGroup, weightDecay: num
 }
 
 /**
- * `1 - base^count` for 0 <= base < 1, accurate to a few units in the last place of an f32.
+ * `1 / (1 - base^count)` for 0 <= base < 1 and count >= 1, accurate to a few units in the last place of an f32.
  *
- * With x = count ln(base) it is -(e^x - 1). Near x = 0 that difference would cancel (`1 - 0.999` in f32 has four
- * digits left, and WGSL grants `pow` near 1 an absolute error of 2^-21 on top), so for x > -1/2 it is the Taylor
- * series of e^x - 1 in Horner's form; 13 terms leave (1/2)^13 / 14! < 2^-49 of it.
+ * With x = count ln(base) it is 1 / (1 - e^x). Near x = 0 the difference would cancel (`1 - 0.999` in f32 has four
+ * digits left, and WGSL grants `pow` near 1 an absolute error of 2^-21 on top), so for x > -1/2 it is taken from
+ * x / (e^x - 1) = 1 - x/2 + x^2/12 - x^4/720 + x^6/30240 - x^8/1209600 + ..., the series of the Bernoulli numbers
+ * (Abramowitz and Stegun 23.1.1), whose next term x^10/47900160 is below 2^-35 there.
  * @param count f32 []
  */
-function oneMinusPower(b: GraphBuilder, base: number, count: NodeId): NodeId {
+function biasCorrection(b: GraphBuilder, base: number, count: NodeId): NodeId {
   const constant = (value: number): NodeId => b.constant("f32", value);
-  if (base === 0) return constant(1);
+  const one = constant(1);
+  if (base === 0) return one;
   const x = b.mul(count, constant(Math.log(base)));
-  let series = constant(1);
-  for (let term = 13; term >= 2; term--)
-    series = b.add(b.mul(b.mul(x, constant(1 / term)), series), constant(1));
-  const near = b.neg(b.mul(x, series));
-  const far = b.sub(constant(1), b.exp(x));
+  const square = b.mul(x, x);
+  let even = constant(-1 / 1209600);
+  for (const coefficient of [1 / 30240, -1 / 720, 1 / 12, 1])
+    even = b.add(b.mul(even, square), constant(coefficient));
+  const near = b.div(b.sub(b.mul(x, constant(0.5)), even), x);
+  const far = b.div(one, b.sub(one, b.exp(x)));
   return b.select(b.lt(constant(-0.5), x), near, far);
 }

@@ -174,8 +174,8 @@ export const movementRules: readonly Rule[] = [
       const kept = range(shape.length).filter((axis) =>
         broadcasts.some(({ attrs }) => attrs.axes.includes(axis)),
       );
+      if (kept.length === shape.length) return null;
       const innerShape = kept.map((axis) => shape[axis]!);
-      if (elementCount(innerShape) === elementCount(shape)) return null;
       const inner = broadcasts.map(({ inputs, attrs }) =>
         b.broadcast(
           inputs[0]!,
