@@ -3,5 +3,5 @@
 // Assumes: no later pass differentiates; leaves have the types that they declare.
 // Guarantees: outputs and updates keep names and types; values differ at most by a rule's stated exactness; linear time.
 // Start reading at: passes.ts, then rules/algebra.ts for what a rule looks like and rewrite.ts for how it is applied.
-export { optimize, type Pass, passes, rules } from "./passes.ts";
+export { allRules, optimize, type Pass, passes } from "./passes.ts";
 export type { Exactness, Rule } from "./rule.ts";

@@ -15,13 +15,16 @@ export interface Pass {
 }
 
 /** In the order in which they are tried on a node: what makes it smallest first. */
-export const rules: readonly Rule[] = [
+const rules: readonly Rule[] = [
   ...foldRules,
   ...algebraRules,
   ...movementRules,
   ...reductionRules,
   ...einsumRules,
 ];
+
+/** Every rule that some pass applies. */
+export const allRules: readonly Rule[] = [...rules, ...singleUseRules];
 
 export const passes: readonly Pass[] = [
   {
@@ -34,7 +37,7 @@ export const passes: readonly Pass[] = [
     name: "sink-single-use",
     reason:
       "rules that ask for the readers of a node need a graph without the nodes that simplifying left unread",
-    run: (graph) => rewrite(graph, [...rules, ...singleUseRules]),
+    run: (graph) => rewrite(graph, allRules),
   },
 ];
 
