@@ -96,6 +96,46 @@ export class DeviceMemory {
   }
 
   /**
+   * Sets a parameter (or one of its slots) to the given values.
+   * @param values f32, row-major, as many as the parameter has elements
+   * @throws KilnError `usage` for an unknown name or another number of values
+   */
+  writeParameter(name: string, values: Float32Array, slot?: string): void {
+    const { parameter, buffer } = this.#place(name, slot);
+    if (values.length !== elementsOf(parameter)) {
+      throw new KilnError("usage", `\`${name}\` has ${elementsOf(parameter)} elements, not ${values.length}`);
+    }
+    this.write(buffer, parameter.offsetBytes, values);
+  }
+
+  /** @returns f32, row-major. @throws KilnError `usage` for an unknown name */
+  async readParameter(name: string, slot?: string): Promise<Float32Array<ArrayBuffer>> {
+    const { parameter, buffer } = this.#place(name, slot);
+    const bytes = new Uint8Array(4 * elementsOf(parameter));
+    let at = 0;
+    for await (const piece of this.read(buffer, parameter.offsetBytes, bytes.length)) {
+      bytes.set(piece, at);
+      at += piece.length;
+    }
+    return new Float32Array(bytes.buffer);
+  }
+
+  #place(
+    name: string,
+    slot: string | undefined,
+  ): { readonly parameter: ProgramParameter; readonly buffer: string } {
+    const parameter = this.#program.parameters.find((candidate) => candidate.name === name);
+    const buffer = slot === undefined ? parameter?.buffer : parameter?.slots[slot];
+    if (parameter === undefined || buffer === undefined || !this.has(buffer)) {
+      throw new KilnError(
+        "usage",
+        `no parameter \`${name}\`${slot === undefined ? "" : ` with the slot \`${slot}\``}`,
+      );
+    }
+    return { parameter, buffer };
+  }
+
+  /**
    * Fills the state for a first step: every parameter by its initialiser, the seed, and zero for all else (which
    * WebGPU does by itself).
    * @param seed u32

@@ -202,7 +202,7 @@ export function lineBatches(batch: number, spoil?: (batch: Batch) => void): Batc
     summary: "points on a plane",
     async next() {
       const x = Float32Array.from({ length: 3 * batch }, (_, i) =>
-        Math.sin(12.9898 * (index * 3 * batch + i)),
+        Math.sin(12.9898 * (index * 3 * batch + i) ** 2),
       );
       const at = (i: number) => x[i] ?? 0;
       const y = Float32Array.from(

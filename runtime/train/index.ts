@@ -1,0 +1,8 @@
+// In: a Program, an open device, batches, and a checkpoint to go on from.
+// Out: a trainer (steps with their losses, evaluation, checkpoints) and an encoder.
+// Assumes: batches are a function of their number (`BatchSource`); the program advances its own `step`.
+// Guarantees: a resumed run is bitwise the run that was not interrupted; losses are finite or the run stops with the reason.
+// Start reading at: trainer.ts.
+export { createEncoder, type EncodedTensor, type Encoder } from "./encoder.ts";
+export type { EvaluationReport, StepReport } from "./report.ts";
+export { createTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";

@@ -1,0 +1,74 @@
+import type { ProgramEntry } from "../../compiler/program/index.ts";
+import { KilnError } from "../errors.ts";
+import type { Outputs } from "../execute/index.ts";
+
+/** What one training step gave. */
+export interface StepReport {
+  /** Steps done since the run began, this one included: the first step of a run is 1. */
+  readonly step: number;
+  /** By the spec's names (`mlm`, `nsp`), in nats; the mean over the step's micro-batches. */
+  readonly losses: Readonly<Record<string, number>>;
+  /** What was minimized. */
+  readonly objective?: number;
+  /** Global norm of the gradients before clipping. */
+  readonly gradientNorm?: number;
+  readonly learningRate?: number;
+  /** Examples (sentence pairs) in the step, and their tokens without padding. */
+  readonly examples: number;
+  readonly validTokens: number;
+  /** Since the step before was done, or this one begun if that was later. */
+  readonly seconds: number;
+}
+
+/** Means over the batches of an evaluation. */
+export interface EvaluationReport {
+  readonly losses: Readonly<Record<string, number>>;
+  readonly batches: number;
+  readonly examples: number;
+}
+
+const lossPrefix = "loss.";
+
+/** The outputs with one value: those a training loop reads at every step. */
+export function scalarOutputs(entry: ProgramEntry | undefined): readonly string[] {
+  return (entry?.outputs ?? [])
+    .filter((output) => output.shape.every((size) => size === 1))
+    .map((output) => output.name);
+}
+
+export type Scalars = Readonly<Record<string, number>>;
+
+export function scalarsOf(outputs: Outputs): Scalars {
+  return Object.fromEntries(
+    Object.entries(outputs).map(([name, output]) => [name, output.data[0] ?? Number.NaN]),
+  );
+}
+
+/** Mean of each loss over the runs that give it. */
+export function meanLosses(runs: readonly Scalars[]): Scalars {
+  const names = [...new Set(runs.flatMap(Object.keys))].filter((name) => name.startsWith(lossPrefix));
+  return Object.fromEntries(
+    names.map((name) => {
+      const values = runs.flatMap((run) => run[name] ?? []);
+      return [name.slice(lossPrefix.length), values.reduce((sum, value) => sum + value, 0) / values.length];
+    }),
+  );
+}
+
+/**
+ * @param step of the run, from 1
+ * @throws KilnError `user` naming the loss (or other value) and the step, when one is NaN or infinite
+ */
+export function checkFinite(values: Scalars, step: number): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (Number.isFinite(value)) continue;
+    const what = name.startsWith(lossPrefix)
+      ? `the loss \`${name.slice(lossPrefix.length)}\``
+      : `\`${name}\``;
+    throw new KilnError(
+      "user",
+      `${what} became ${Number.isNaN(value) ? "NaN" : value > 0 ? "infinite" : "minus infinity"} in step ${step}`,
+      "lower the learning rate or lengthen its warm-up, add `clip global_norm(1.0)`, and look for log or division of 0 in the spec's own layers",
+    );
+  }
+}
