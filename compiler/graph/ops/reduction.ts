@@ -1,7 +1,7 @@
 import type { Accessor, Expr, ScalarBuilder } from "../../kernel/index.ts";
 import { invariant } from "../errors.ts";
 import { areAscendingAxes, elementCount, formatType, otherAxes, rowMajorStrides } from "../shape.ts";
-import { stridedOffsets, zeros } from "../tensor.ts";
+import { stridedOffsets, type Tensor, zeros } from "../tensor.ts";
 import type { AttrsOf, NodeOf, TensorType } from "../types.ts";
 import { oneInput, requireNumeric, requireShape, twoInputs } from "./check.ts";
 import type { OpDef } from "./op-def.ts";
@@ -95,6 +95,45 @@ function labelSizes(
   return (label) => a!.shape[lhs.indexOf(label)] ?? b!.shape[rhs.indexOf(label)]!;
 }
 
+/** Element offsets in the operands, of each output element and of each term of its sum; they add up. */
+interface ContractionOffsets {
+  readonly aOut: Int32Array;
+  readonly aSum: Int32Array;
+  readonly bOut: Int32Array;
+  readonly bSum: Int32Array;
+}
+
+function contractFloats(
+  out: Float64Array,
+  a: Tensor["data"],
+  b: Tensor["data"],
+  at: ContractionOffsets,
+): void {
+  const { aOut, aSum, bOut, bSum } = at;
+  for (let i = 0; i < out.length; i++) {
+    const [fromA, fromB] = [aOut[i]!, bOut[i]!];
+    let total = 0;
+    for (let k = 0; k < aSum.length; k++) total += a[fromA + aSum[k]!]! * b[fromB + bSum[k]!]!;
+    out[i] = total;
+  }
+}
+
+/** Modulo 2^32. */
+function contractIntegers(
+  out: Int32Array | Uint32Array,
+  a: Tensor["data"],
+  b: Tensor["data"],
+  at: ContractionOffsets,
+): void {
+  const { aOut, aSum, bOut, bSum } = at;
+  for (let i = 0; i < out.length; i++) {
+    let total = 0;
+    for (let k = 0; k < aSum.length; k++)
+      total = (total + Math.imul(a[aOut[i]! + aSum[k]!]!, b[bOut[i]! + bSum[k]!]!)) | 0;
+    out[i] = total;
+  }
+}
+
 export const einsum: OpDef<"einsum"> = {
   summary: "Sum of products of two tensors with labelled axes.",
   infer: (inputs, { lhs, rhs, out }) => {
@@ -138,30 +177,24 @@ export const einsum: OpDef<"einsum"> = {
     const { lhs, rhs, out } = node.attrs;
     return [b.einsum(ct, c!, { lhs: out, rhs, out: lhs }), b.einsum(a!, ct, { lhs, rhs: out, out: rhs })];
   },
-  evaluate: ([a, c], { type, attrs }) => {
+  evaluate: ([a, b], { type, attrs }) => {
     const out = zeros(type);
-    const [aStrides, cStrides] = [rowMajorStrides(a!.shape), rowMajorStrides(c!.shape)];
+    const [aStrides, bStrides] = [rowMajorStrides(a!.shape), rowMajorStrides(b!.shape)];
     const summed = summedLabels(attrs);
-    const sizeOf = labelSizes(attrs, [a!, c!]);
+    const sizeOf = labelSizes(attrs, [a!, b!]);
     const offsets = (labels: readonly number[], operand: readonly number[], strides: readonly number[]) =>
       stridedOffsets(
         labels.map(sizeOf),
         labels.map((label) => strides[operand.indexOf(label)] ?? 0),
       );
-    const [aOut, aSum] = [offsets(attrs.out, attrs.lhs, aStrides), offsets(summed, attrs.lhs, aStrides)];
-    const [cOut, cSum] = [offsets(attrs.out, attrs.rhs, cStrides), offsets(summed, attrs.rhs, cStrides)];
-    const multiply = type.dtype === "f32" ? undefined : Math.imul;
-    for (let i = 0; i < out.data.length; i++) {
-      const [aBase, cBase] = [aOut[i]!, cOut[i]!];
-      let total = 0;
-      if (multiply === undefined)
-        for (let k = 0; k < aSum.length; k++)
-          total += a!.data[aBase + aSum[k]!]! * c!.data[cBase + cSum[k]!]!;
-      else
-        for (let k = 0; k < aSum.length; k++)
-          total = (total + multiply(a!.data[aBase + aSum[k]!]!, c!.data[cBase + cSum[k]!]!)) | 0;
-      out.data[i] = total;
-    }
+    const at: ContractionOffsets = {
+      aOut: offsets(attrs.out, attrs.lhs, aStrides),
+      aSum: offsets(summed, attrs.lhs, aStrides),
+      bOut: offsets(attrs.out, attrs.rhs, bStrides),
+      bSum: offsets(summed, attrs.rhs, bStrides),
+    };
+    if (out.data instanceof Float64Array) contractFloats(out.data, a!.data, b!.data, at);
+    else contractIntegers(out.data, a!.data, b!.data, at);
     return out;
   },
   lower: (s, [a, c], at, { attrs }, types) => {
