@@ -40,8 +40,8 @@ export interface BatchMakerOptions {
 export interface BatchMaker {
   readonly vocabulary: readonly string[];
   readonly summary: string;
-  /** Present for pairs from a grammar. */
-  readonly best?: BestLosses;
+  /** The best losses that can be reached: computed (some 0.3 s) for pairs from a grammar, unknown for all else. */
+  best(): BestLosses | undefined;
   /** Batch `index`: a pure function of the corpus, the settings, the seed and `index`. */
   make(index: number): Batch;
 }
@@ -179,11 +179,14 @@ function createPairMaker(
     };
   };
 
-  const best = corpus.kind === "grammar" ? estimate() : undefined;
+  let best: BestLosses | undefined;
   return {
     vocabulary: vocabulary.tokens,
     summary: `${describe(corpus, split, fixed.text, vocabulary)}, ${count} pairs${epochLength(epochs, count, batch)}`,
-    ...(best !== undefined && { best }),
+    best: () => {
+      best ??= estimate();
+      return best;
+    },
     make,
   };
 
@@ -275,6 +278,7 @@ function createTextMaker(
   return {
     vocabulary: vocabulary.tokens,
     summary: `${describe(corpus, split, fixed.text, vocabulary)}, ${count} windows${epochLength(epochs, count, batch)}`,
+    best: () => undefined,
     make(index) {
       const tokens = new Int32Array(batch * maxLength);
       const targets = new Int32Array(batch * maxLength);

@@ -72,9 +72,11 @@ function splitText(text: string, { ids }: Vocabulary): string[] {
   const words: string[] = [];
   // \s, not the space alone: a person's text has tabs and line breaks.
   for (const piece of text.toLowerCase().split(/\s+/)) {
-    if (piece === "") continue;
-    if (ids.has(piece) && !structural.has(piece)) words.push(piece);
-    else words.push(...splitPiece(piece, ids));
+    for (const part of piece.split(/(<mask>|<unk>)/)) {
+      if (part === "") continue;
+      if (ids.has(part) && !structural.has(part)) words.push(part);
+      else words.push(...splitPiece(part, ids));
+    }
   }
   return words;
 }

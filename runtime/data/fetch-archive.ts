@@ -128,9 +128,8 @@ function reasonOf(error: unknown): string {
   // Of several addresses tried, Node collects the failures under one without a text.
   const code = "code" in cause ? String(cause.code) : "";
   const reason = cause.message || code;
-  return ["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ENETUNREACH"].includes(code)
-    ? `no network (${reason})`
-    : reason;
+  if (["ENOTFOUND", "EAI_AGAIN", "ENETUNREACH"].includes(code)) return `no network (${reason})`;
+  return code === "ECONNREFUSED" ? `no connection (${reason})` : reason;
 }
 
 function hashOf(bytes: Uint8Array): string {

@@ -1,7 +1,6 @@
 import type { DataRequest } from "../../compiler/program/index.ts";
 import type { KilnErrorKind } from "../errors.ts";
-import type { BatchMaker } from "./batch-maker.ts";
-import type { OpenOptions } from "./open.ts";
+import type { MakerDescription, OpenOptions } from "./open.ts";
 import type { Batch } from "./types.ts";
 
 /** What the worker is started with. */
@@ -19,7 +18,7 @@ export interface MakeBatch {
 
 /** From the worker: one `ready` or `failed` after the start, then one `batch` or `failed` for every `MakeBatch`. */
 export type WorkerReply =
-  | { readonly kind: "ready"; readonly maker: Omit<BatchMaker, "make"> }
+  | { readonly kind: "ready"; readonly maker: MakerDescription }
   | { readonly kind: "batch"; readonly id: number; readonly batch: Batch }
   | {
       readonly kind: "failed";

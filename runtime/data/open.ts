@@ -1,5 +1,6 @@
 import type { DataRequest } from "../../compiler/program/index.ts";
 import { type BatchMaker, createBatchMaker } from "./batch-maker.ts";
+import type { BestLosses } from "./best-loss.ts";
 import type { Corpus, Split } from "./corpus.ts";
 import { buildGrammar } from "./grammar.ts";
 import type { BatchSource } from "./types.ts";
@@ -33,7 +34,7 @@ export async function openMaker(request: DataRequest, options: OpenOptions): Pro
 export function sourceOf(maker: BatchMaker): BatchSource {
   let at = 0;
   return {
-    ...describeSource(maker),
+    ...describeSource(describeMaker(maker)),
     next: async () => maker.make(at++),
     seek(index) {
       at = index;
@@ -42,12 +43,25 @@ export function sourceOf(maker: BatchMaker): BatchSource {
   };
 }
 
+/** What a maker knows, as plain data: it travels between threads. */
+export interface MakerDescription {
+  readonly vocabulary: readonly string[];
+  readonly summary: string;
+  readonly best?: BestLosses;
+}
+
+export function describeMaker(maker: BatchMaker): MakerDescription {
+  const { vocabulary, summary } = maker;
+  const best = maker.best();
+  return { vocabulary, summary, ...(best !== undefined && { best }) };
+}
+
 /** The parts of a source that never change. */
 export function describeSource({
   vocabulary,
   summary,
   best,
-}: Omit<BatchMaker, "make">): Omit<BatchSource, "next" | "seek" | "close"> {
+}: MakerDescription): Omit<BatchSource, "next" | "seek" | "close"> {
   return {
     vocabulary,
     summary,

@@ -53,11 +53,9 @@ export function createPairInference(process: PairProcess): (pair: ObservedPair) 
     const forward: Float64Array[] = [];
     const active: Int32Array[] = [];
 
-    const weights = (arc: number, word: number): readonly [number, number] => {
-      const same = wordIds[arcWord[arc]!] === word;
-      const chosenWeight = (word === maskId ? maskWeight : 0) + (same ? sameWeight : 0) + randomWeight;
-      return [same ? arcProbability[arc]! : 0, chosenWeight * arcProbability[arc]!];
-    };
+    /** Weight of a chosen place whose original word is, or is not, the one observed. */
+    const chosenSame = (word: number): number => chosenOther(word) + sameWeight;
+    const chosenOther = (word: number): number => (word === maskId ? maskWeight : 0) + randomWeight;
 
     /** Words from..to-1 of one sentence: boundaries may be entered by its last word only. */
     const pass = (start: Float64Array, startStates: Int32Array, from: number, to: number): Float64Array => {
@@ -70,11 +68,15 @@ export function createPairInference(process: PairProcess): (pair: ObservedPair) 
         const isLast = t === to - 1;
         const reached = new Uint8Array(stateCount);
         const word = words[t]!;
+        const ifSame = chosenSame(word);
+        const ifOther = chosenOther(word);
         for (const s of states) {
           for (let arc = arcStarts[s]!; arc < arcStarts[s + 1]!; arc++) {
             const target = arcTo[arc]!;
             if (target < boundaryCount !== isLast) continue;
-            const [kept, changed] = weights(arc, word);
+            const same = wordIds[arcWord[arc]!] === word;
+            const kept = same ? arcProbability[arc]! : 0;
+            const changed = arcProbability[arc]! * (same ? ifSame : ifOther);
             let any = false;
             for (let c = 0; c < width; c++) {
               const mass = here[s * width + c]!;
@@ -122,11 +124,15 @@ export function createPairInference(process: PairProcess): (pair: ObservedPair) 
         const before = new Float64Array(size);
         const isLast = t === to - 1;
         const word = words[t]!;
+        const ifSame = chosenSame(word);
+        const ifOther = chosenOther(word);
         for (const s of active[t]!) {
           for (let arc = arcStarts[s]!; arc < arcStarts[s + 1]!; arc++) {
             const target = arcTo[arc]!;
             if (target < boundaryCount !== isLast) continue;
-            const [kept, changed] = weights(arc, word);
+            const same = wordIds[arcWord[arc]!] === word;
+            const kept = same ? arcProbability[arc]! : 0;
+            const changed = arcProbability[arc]! * (same ? ifSame : ifOther);
             for (let c = 0; c < width; c++) {
               let mass = kept * there[target * width + c]!;
               if (c < chosen) mass += changed * there[target * width + c + 1]!;
@@ -164,18 +170,21 @@ export function createPairInference(process: PairProcess): (pair: ObservedPair) 
         let total = 0;
         const there = backward[place + 1]!;
         const here = forward[place]!;
+        const word = words[place]!;
+        const ifSame = chosenSame(word);
+        const ifOther = chosenOther(word);
         const isLast = place === firstLength - 1 || place === length - 1;
         for (const s of active[place]!) {
           for (let arc = arcStarts[s]!; arc < arcStarts[s + 1]!; arc++) {
             const target = arcTo[arc]!;
             if (target < boundaryCount !== isLast) continue;
-            const [, changed] = weights(arc, words[place]!);
             let mass = 0;
             for (let c = 0; c < chosen; c++) mass += here[s * width + c]! * there[target * width + c + 1]!;
             if (mass === 0) continue;
             const id = wordIds[arcWord[arc]!]!;
-            scores.set(id, (scores.get(id) ?? 0) + mass * changed);
-            total += mass * changed;
+            mass *= arcProbability[arc]! * (id === word ? ifSame : ifOther);
+            scores.set(id, (scores.get(id) ?? 0) + mass);
+            total += mass;
           }
         }
         for (const [id, score] of scores) scores.set(id, score / total);

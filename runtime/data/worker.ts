@@ -1,7 +1,7 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { KilnError, messageOf } from "../errors.ts";
 import type { MakeBatch, WorkerReply, WorkerStart } from "./messages.ts";
-import { openMaker } from "./open.ts";
+import { describeMaker, openMaker } from "./open.ts";
 
 /** Body of the data thread: opens the source it is started with, then makes the batches it is asked for, in turn. */
 async function serve(port: MessagePort, { request, options }: WorkerStart): Promise<void> {
@@ -22,8 +22,7 @@ async function serve(port: MessagePort, { request, options }: WorkerStart): Prom
         reply({ kind: "failed", id, error: describe(thrown) });
       }
     });
-    const { vocabulary, summary, best } = maker;
-    reply({ kind: "ready", maker: { vocabulary, summary, ...(best !== undefined && { best }) } });
+    reply({ kind: "ready", maker: describeMaker(maker) });
   } catch (thrown) {
     reply({ kind: "failed", error: describe(thrown) });
   }
