@@ -42,8 +42,8 @@ export function roundHalfEven(x: number): number {
 }
 
 const known: Readonly<Record<DataSettings["kind"], readonly string[]>> = {
-  PretrainingPairs: ["batch", "max_len", "predictions", "min_frequency", "masking", "next_sentence"],
-  CausalText: ["batch", "max_len", "min_frequency"],
+  PretrainingPairs: ["batch", "max_len", "predictions", "min_frequency", "masking", "next_sentence", "vocab"],
+  CausalText: ["batch", "max_len", "min_frequency", "vocab"],
 };
 
 /**
