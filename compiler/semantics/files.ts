@@ -1,0 +1,126 @@
+import type { Diagnostic, SourceFile, Span } from "../diagnostics/index.ts";
+import { type ImportItem, parse, type SpecFile } from "../syntax/index.ts";
+import { importNotFound, importOutside, importTooDeep, importTooLong, tooManyFiles } from "./errors.ts";
+import { limits } from "./limits.ts";
+
+/** Texts by path; undefined where there is no such file. Paths use `/`. */
+export type LoadFile = (path: string) => string | undefined;
+
+export interface LoadedFile {
+  readonly source: SourceFile;
+  readonly ast: SpecFile;
+  /** In the order of the text; what could not be loaded is left out. */
+  readonly imports: readonly LoadedFile[];
+}
+
+interface Place {
+  readonly path: string;
+  readonly shipped: boolean;
+}
+
+/**
+ * Loads and parses a spec with all that it imports, each file once. An import is looked up beside the importing file,
+ * then in the shipped library; it cannot leave the root's folder. Files may import each other.
+ * @param library texts of the shipped library by path (`lib/bert.bert`)
+ */
+export function loadFiles(
+  rootPath: string,
+  loadFile: LoadFile,
+  library: LoadFile,
+  report: (d: Diagnostic) => void,
+): { readonly root: LoadedFile | undefined; readonly sources: readonly SourceFile[] } {
+  const files = new Map<string, LoadedFile>();
+  const sources: SourceFile[] = [];
+  const rootFolder = folderOf(rootPath);
+
+  const load = (place: Place, text: string, depth: number): LoadedFile => {
+    const source = { name: place.path, text: text.slice(0, limits.fileLength) };
+    sources.push(source);
+    if (text.length > limits.fileLength) report(importTooLong(place.path, text.length));
+    const { ast, diagnostics } = parse(source);
+    for (const d of diagnostics) report(d);
+    const imports: LoadedFile[] = [];
+    const file: LoadedFile = { source, ast, imports };
+    files.set(keyOf(place), file);
+    for (const item of ast.items) {
+      if (item.kind !== "import") continue;
+      const imported = resolve(place, item, depth + 1);
+      if (imported !== undefined) imports.push(imported);
+    }
+    return file;
+  };
+
+  const resolve = (from: Place, item: ImportItem, depth: number): LoadedFile | undefined => {
+    const wanted = item.path.value;
+    const span = item.path.span;
+    const relative = normalize(joinPath(folderOf(from.path), wanted));
+    const inside = relative !== undefined && isInside(relative, from.shipped ? "lib" : rootFolder);
+    const candidates: Place[] = [];
+    if (inside) candidates.push({ path: relative, shipped: from.shipped });
+    const shipped = normalize(wanted);
+    if (shipped !== undefined && isInside(shipped, "lib")) candidates.push({ path: shipped, shipped: true });
+    for (const place of candidates) {
+      const known = files.get(keyOf(place));
+      if (known !== undefined) return known;
+      const text = place.shipped ? library(place.path) : loadFile(place.path);
+      if (text === undefined) continue;
+      return limited(place, text, span, depth);
+    }
+    report(
+      inside
+        ? importNotFound(
+            span,
+            wanted,
+            candidates.map((c) => c.path),
+          )
+        : importOutside(span, wanted, rootFolder),
+    );
+    return undefined;
+  };
+
+  const limited = (place: Place, text: string, span: Span, depth: number): LoadedFile | undefined => {
+    if (files.size >= limits.files) report(tooManyFiles(span));
+    else if (depth > limits.importDepth) report(importTooDeep(span));
+    else return load(place, text, depth);
+    return undefined;
+  };
+
+  const text = loadFile(rootPath);
+  if (text === undefined) {
+    report(importNotFound({ file: rootPath, start: 0, end: 0 }, rootPath, [rootPath]));
+    return { root: undefined, sources };
+  }
+  return { root: load({ path: normalize(rootPath) ?? rootPath, shipped: false }, text, 0), sources };
+}
+
+function keyOf(place: Place): string {
+  return `${place.shipped ? "shipped" : "own"}:${place.path}`;
+}
+
+function folderOf(path: string): string {
+  const at = path.lastIndexOf("/");
+  return at < 0 ? "" : at === 0 ? "/" : path.slice(0, at);
+}
+
+function joinPath(folder: string, path: string): string {
+  if (path.startsWith("/")) return path;
+  return folder === "" ? path : folder.endsWith("/") ? folder + path : `${folder}/${path}`;
+}
+
+/** Without `.` and `..`; undefined where the text is no plain path. `..` may stay at the start. */
+function normalize(path: string): string | undefined {
+  if (path === "" || /[\\\0]|^[a-z]+:/i.test(path)) return undefined;
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "" || part === ".") continue;
+    if (part === ".." && parts.length > 0 && parts.at(-1) !== "..") parts.pop();
+    else parts.push(part);
+  }
+  return (path.startsWith("/") ? "/" : "") + parts.join("/");
+}
+
+function isInside(path: string, folder: string): boolean {
+  const base = normalize(folder === "" ? "." : folder) ?? folder;
+  if (base === "" || base === "/") return !path.startsWith("..") && (base === "/" || !path.startsWith("/"));
+  return path.startsWith(`${base}/`);
+}

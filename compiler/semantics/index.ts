@@ -1,0 +1,11 @@
+// In. A spec's path and a way to read texts: the spec, what it imports, the shipped library; overrides of settings.
+// Out. A TypedModel (model.ts, a language this room owns): parameters, inputs, instructions, losses, how to train; or errors.
+// Assumes. Nothing of the texts: names, sizes, patterns and settings are all checked here.
+// Guarantees. Never throws, ends soon (limits.ts); a model if and only if there is no error; every size is a number.
+// Start reading at. model.ts, then analyze.ts and evaluate.ts; errors/ has the messages.
+export { type AnalysisResult, type AnalyzeOptions, analyze } from "./analyze.ts";
+export type { LoadFile } from "./files.ts";
+export { limits } from "./limits.ts";
+export * from "./model.ts";
+export { primitiveNames, primitiveUsages } from "./primitives.ts";
+export { matchesPattern } from "./train.ts";
