@@ -58,7 +58,18 @@ async function readSplit(folder: string, split: Split): Promise<Paragraph[]> {
   );
 }
 
+/** A JavaScript string holds about 512 MiB; words and ids of a text take several times its size. */
+const maxBytes = 256 * 2 ** 20;
+
 async function readBytes(path: string): Promise<Uint8Array> {
+  const { size } = await stat(path);
+  if (size > maxBytes) {
+    throw new KilnError(
+      "user",
+      `the corpus ${path} has ${Math.round(size / 2 ** 20)} MiB, and at most ${maxBytes / 2 ** 20} are read`,
+      "give a part of it",
+    );
+  }
   try {
     return await readFile(path);
   } catch (error) {

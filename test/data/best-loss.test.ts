@@ -4,7 +4,11 @@ import { createBatchMaker, maskedPair } from "../../runtime/data/batch-maker.ts"
 import { entropy, estimateBestLosses, ratioOfBatches } from "../../runtime/data/best-loss.ts";
 import { wordIds } from "../../runtime/data/corpus.ts";
 import { buildGrammar } from "../../runtime/data/grammar.ts";
-import { createPairInference, type PairProcess } from "../../runtime/data/pair-posterior.ts";
+import {
+  createPairInference,
+  type PairPosterior,
+  type PairProcess,
+} from "../../runtime/data/pair-posterior.ts";
 import { predictionCount } from "../../runtime/data/pretraining-pairs.ts";
 import { indexVocabulary } from "../../runtime/data/vocabulary.ts";
 import { tinyAutomaton } from "./tiny-automaton.ts";
@@ -117,23 +121,29 @@ describe("the posterior against every outcome of a tiny grammar", () => {
     const infer = createPairInference(process);
     let exact = 0;
     let byInference = 0;
-    let checked = 0;
+    let worst = 0;
+    const known = new Map<string, PairPosterior>();
     for (const [key, table] of atPlace) {
       const [first = "", seen = "", place = ""] = key.split("|");
       const words = seen.split(" ").map(Number);
-      const posterior = infer({ words, firstLength: Number(first), chosen: chosenOf(words.length) });
+      const label = labels.get(`${first}|${seen}`) ?? [0, 0];
+      const posterior =
+        known.get(`${first}|${seen}`) ??
+        infer({ words, firstLength: Number(first), chosen: chosenOf(words.length) });
+      known.set(`${first}|${seen}`, posterior);
       const wordAt = posterior.wordAt(Number(place));
       const mass = [...table.values()].reduce((a, b) => a + b, 0);
       for (const [id, part] of table) {
-        expect(wordAt.get(id)).toBeCloseTo(part / mass, 10);
+        const p = wordAt.get(id) ?? 0;
+        worst = Math.max(worst, Math.abs(p - part / mass));
         exact -= (part * Math.log(part / mass)) / predictions;
-        byInference -= (part * Math.log(wordAt.get(id) ?? 0)) / predictions;
+        byInference -= (part * Math.log(p)) / predictions;
       }
-      const label = labels.get(`${first}|${seen}`) ?? [0, 0];
-      expect(posterior.next).toBeCloseTo(label[1] / (label[0] + label[1]), 10);
-      checked++;
+      worst = Math.max(worst, Math.abs(posterior.next - label[1] / (label[0] + label[1])));
     }
-    expect(checked).toBeGreaterThan(500);
+    expect(known.size).toBeGreaterThan(300);
+    // Sums of a few thousand float64 products.
+    expect(worst).toBeLessThan(1e-11);
     expect(byInference).toBeCloseTo(exact, 12);
   });
 
@@ -177,12 +187,12 @@ describe("the built-in grammar", () => {
   const index = indexVocabulary(maker.vocabulary);
 
   /** -log of what `infer` gives to the true word and label, on batches that the estimate has not seen. */
-  function lossOf(process: PairProcess) {
+  function lossOf(process: PairProcess, batches: number) {
     const infer = createPairInference(process);
     const nll: number[] = [];
     const counts: number[] = [];
     const nextNll: number[] = [];
-    for (let i = 64; i < 80; i++) {
+    for (let i = 64; i < 64 + batches; i++) {
       const { fields } = maker.make(i);
       for (let row = 0; row < 64; row++) {
         const of = (name: string, width: number) =>
@@ -228,7 +238,7 @@ describe("the built-in grammar", () => {
 
   test("the exact model reaches the best losses on fresh batches, within sampling error", () => {
     const best = maker.best()!;
-    const reached = lossOf(process);
+    const reached = lossOf(process, 16);
     for (const [bound, loss] of [
       [best.maskedLanguageModel, reached.word],
       [best.nextSentence, reached.next],
@@ -243,11 +253,13 @@ describe("the built-in grammar", () => {
   });
 
   test("models with wrong beliefs do worse than the bound", () => {
-    const best = maker.best()!;
-    const blindToPairs = lossOf({ ...process, nextShare: 0.001 });
-    expect(blindToPairs.next.mean).toBeGreaterThan(best.nextSentence.mean + 0.3);
-    const wrongVocabulary = lossOf({ ...process, vocabularySize: 4 });
-    expect(wrongVocabulary.word.mean).toBeGreaterThan(best.maskedLanguageModel.mean);
+    // The same examples for all, so that only what is believed of them differs.
+    const right = lossOf(process, 4);
+    const blindToPairs = lossOf({ ...process, nextShare: 0.001 }, 4);
+    expect(blindToPairs.next.mean).toBeGreaterThan(right.next.mean + 0.3);
+    expect(blindToPairs.word.mean).toBeGreaterThan(right.word.mean + 0.005);
+    const trustsWords = lossOf({ ...process, vocabularySize: 1e9 }, 4);
+    expect(trustsWords.word.mean).toBeGreaterThan(right.word.mean + 0.03);
   });
 });
 

@@ -62,6 +62,16 @@ describe("batches from a thread", () => {
       message: `there is no corpus at ${join(folder, "none")}`,
       hint: "check the path, or leave out --corpus",
     });
+    const source = await openBatches(request, options);
+    source.seek(-1);
+    await expect(source.next()).rejects.toMatchObject({
+      name: "KilnError",
+      kind: "usage",
+      message: "there is no batch -1: batches are counted from 0",
+    });
+    // One failure ends nothing.
+    expect((await source.next()).index).toBe(0);
+    await source.close();
     await expect(openBatches({ kind: "Pictures", settings: {} }, options)).rejects.toThrow(
       "no corpus reader",
     );
@@ -122,6 +132,9 @@ describe("corpora", () => {
     expect(other.vocabulary).toEqual(vocabulary);
     const limited = await openMaker(small, { split: "train", seed: 1, corpus: folder, vocabularySize: 9 });
     expect(limited.vocabulary).toEqual(["<cls>", "<mask>", "<pad>", "<sep>", "<unk>", "a", "b", "c", "d"]);
+    await expect(
+      openMaker(small, { split: "train", seed: 1, corpus: folder, vocabulary, vocabularySize: 6 }),
+    ).rejects.toThrow("the vocabulary has 7 entries, and the model takes 6");
     await expect(openMaker(small, { split: "valid", seed: 1, corpus: folder })).rejects.toThrow(
       `the corpus folder ${folder} has no valid file`,
     );
