@@ -185,6 +185,9 @@ output d1 = %5
     expect(() => gradients(b, state, [state])).toThrow("the objective must be an f32 scalar");
     const index = b.input("index", "i32", []);
     expect(() => gradients(b, objective, [index])).toThrow("it is not f32");
+    // Behind stop_gradient nothing passes, so nothing is refused.
+    const stopped = b.sum(b.stopGradient(b.view(state, 1, [2])), [0]);
+    expect(b.type(gradients(b, stopped, [state])[0]!)).toEqual({ dtype: "f32", shape: [4] });
     // A view is a fine leaf: nothing passes through it.
     const piece = b.view(state, 1, [2]);
     expect(b.type(gradients(b, objective, [piece])[0]!)).toEqual({ dtype: "f32", shape: [2] });
