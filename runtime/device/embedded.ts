@@ -66,14 +66,14 @@ function cacheRoots(): readonly string[] {
 }
 
 /**
- * Whether the folder is there and nobody else could have put it there: libraries loaded from a folder that
- * another user owns would run that user's code.
+ * Whether the folder is there.
+ * @throws Error when others can write to it: libraries loaded from it would run their code
  */
 async function isOwnFolder(folder: string): Promise<boolean> {
   const found = await stat(folder).catch(() => undefined);
   if (found === undefined) return false;
-  if (!found.isDirectory() || found.uid !== process.getuid?.()) {
-    throw new Error(`${basename(folder)} belongs to another user`);
+  if (!found.isDirectory() || found.uid !== process.getuid?.() || (found.mode & 0o022) !== 0) {
+    throw new Error(`others can write to ${folder}`);
   }
   return true;
 }

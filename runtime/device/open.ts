@@ -111,6 +111,8 @@ function wrapDevice(
     );
   });
   device.addEventListener("uncapturederror", (event) => {
+    // Else Dawn prints it too.
+    event.preventDefault();
     failure ??= new KilnError("machine", `the device \`${name}\` reported an error: ${event.error.message}`);
   });
 

@@ -3,7 +3,7 @@ import { bufferUsage, type KilnDevice, mapModeRead } from "../device/index.ts";
 import { KilnError } from "../errors.ts";
 import { DeviceMemory, type EntryName, entryNames } from "../memory/index.ts";
 import { compileKernels } from "./pipelines.ts";
-import { checkLimits, type RecordedEntry, type RecordedStep, Recorder } from "./record.ts";
+import { checkLimits, encodeTransfer, type RecordedEntry, type RecordedStep, Recorder } from "./record.ts";
 import { asTyped, byteLength, checkInput, type InputFields, type Outputs } from "./tensors.ts";
 
 export interface RunOptions {
@@ -182,8 +182,8 @@ class DeviceExecutor implements Executor {
         const encoder = device.createCommandEncoder({ label: `profile ${name}` });
         let index = 0;
         for (const step of recorded.steps) {
-          if (step.kind === "clear") {
-            encoder.clearBuffer(step.buffer, step.offsetBytes, step.sizeBytes);
+          if (step.kind !== "dispatch") {
+            encodeTransfer(encoder, step);
             continue;
           }
           const inSet = index % perSet;
@@ -247,14 +247,14 @@ class DeviceExecutor implements Executor {
     }
   }
 
-  /** One compute pass from clear to clear: WebGPU orders the dispatches within a pass itself. */
+  /** One compute pass between clears and copies: WebGPU orders the dispatches within a pass itself. */
   #encode(encoder: GPUCommandEncoder, steps: readonly RecordedStep[]): void {
     let pass: GPUComputePassEncoder | undefined;
     for (const step of steps) {
-      if (step.kind === "clear") {
+      if (step.kind !== "dispatch") {
         pass?.end();
         pass = undefined;
-        encoder.clearBuffer(step.buffer, step.offsetBytes, step.sizeBytes);
+        encodeTransfer(encoder, step);
         continue;
       }
       pass ??= encoder.beginComputePass();

@@ -144,3 +144,13 @@ export class Recorder {
     return group;
   }
 }
+
+/** Encodes a step that is no dispatch; it may not stand inside a compute pass. */
+export function encodeTransfer(
+  encoder: GPUCommandEncoder,
+  step: Exclude<RecordedStep, { readonly kind: "dispatch" }>,
+): void {
+  if (step.kind === "clear") encoder.clearBuffer(step.buffer, step.offsetBytes, step.sizeBytes);
+  else
+    encoder.copyBufferToBuffer(step.from, step.fromOffsetBytes, step.to, step.toOffsetBytes, step.sizeBytes);
+}

@@ -43,12 +43,12 @@ export function drawInitial(
       return values.fill(initializer.value);
     case "uniform": {
       const { low, high } = initializer;
-      fillBlocks(values, seed, name, start, (words, at) => low + (high - low) * (words[at] ?? 0) * unit);
+      fillBlocks(values, seed, name, start, standardUniforms, (uniform) => low + (high - low) * uniform);
       return values;
     }
     case "normal": {
       const { mean, std } = initializer;
-      fillBlocks(values, seed, name, start, (words, at) => mean + std * standardNormal(words, at));
+      fillBlocks(values, seed, name, start, standardNormals, (normal) => mean + std * normal);
       return values;
     }
     case "truncated_normal": {
@@ -56,15 +56,17 @@ export function drawInitial(
       // Below a thousandth of a deviation, one draw in more than a thousand hits: a mistake, not a wish.
       if (!(cut >= 1e-3))
         throw new KilnError("user", `\`${name}\`: truncated_normal needs a cut above 0, not ${cut}`);
-      const retry = new Uint32Array(4);
       const [key0, key1] = streamKey(seed, name);
-      fillBlocks(values, seed, name, start, (words, at, element) => {
-        let value = standardNormal(words, at);
-        for (let attempt = 1; Math.abs(value) > cut; attempt++) {
-          philoxBlock(retry, element, Math.floor(element * unit), attempt, 1, key0, key1);
-          value = standardNormal(retry, 0);
+      const words = new Uint32Array(4);
+      const retry = new Float64Array(4);
+      fillBlocks(values, seed, name, start, standardNormals, (first, element) => {
+        let normal = first;
+        for (let attempt = 1; Math.abs(normal) > cut; attempt++) {
+          philoxBlock(words, element, Math.floor(element * unit), attempt, 1, key0, key1);
+          standardNormals(words, retry);
+          normal = retry[0] ?? 0;
         }
-        return mean + std * value;
+        return mean + std * normal;
       });
       return values;
     }
@@ -73,35 +75,43 @@ export function drawInitial(
   }
 }
 
-/** Calls `value` for every element with the block it belongs to (four elements a block) and its place there. */
+/** Draws a block of four standard values at a time; `finish` makes an element's value of its own one. */
 function fillBlocks(
   values: Float32Array,
   seed: number,
   name: string,
   start: number,
-  value: (words: Uint32Array, at: number, element: number) => number,
+  draw: (words: Uint32Array, four: Float64Array) => void,
+  finish: (standard: number, element: number) => number,
 ): void {
   const [key0, key1] = streamKey(seed, name);
   const words = new Uint32Array(4);
-  let current = -1;
-  for (let i = 0; i < values.length; i++) {
-    const element = start + i;
-    const block = Math.floor(element / 4);
-    if (block !== current) {
-      philoxBlock(words, block, Math.floor(block * unit), 0, 0, key0, key1);
-      current = block;
+  const four = new Float64Array(4);
+  const end = start + values.length;
+  for (let block = Math.floor(start / 4); 4 * block < end; block++) {
+    philoxBlock(words, block, Math.floor(block * unit), 0, 0, key0, key1);
+    draw(words, four);
+    const last = Math.min(end, 4 * block + 4);
+    for (let element = Math.max(start, 4 * block); element < last; element++) {
+      values[element - start] = finish(four[element - 4 * block] ?? 0, element);
     }
-    values[i] = value(words, element % 4, element);
   }
 }
 
+/** In [0, 1), multiples of 2^-32. */
+function standardUniforms(words: Uint32Array, four: Float64Array): void {
+  for (let i = 0; i < 4; i++) four[i] = (words[i] ?? 0) * unit;
+}
+
 /**
- * Box-Muller: words 0 and 1 make the normals of places 0 (cosine) and 1 (sine), words 2 and 3 those of 2 and 3.
- * The radius' uniform is (u + 1/2) 2^-32, never 0, so the largest normal is about 6.8.
+ * Box-Muller: words 0 and 1 make the normals 0 (cosine) and 1 (sine), words 2 and 3 those at 2 and 3. The radius'
+ * uniform is (u + 1/2) 2^-32, never 0, so the largest normal is about 6.8.
  */
-function standardNormal(words: Uint32Array, at: number): number {
-  const pair = at & 2;
-  const radius = Math.sqrt(-2 * Math.log(((words[pair] ?? 0) + 0.5) * unit));
-  const angle = 2 * Math.PI * (words[pair + 1] ?? 0) * unit;
-  return radius * (at % 2 === 0 ? Math.cos(angle) : Math.sin(angle));
+function standardNormals(words: Uint32Array, four: Float64Array): void {
+  for (let pair = 0; pair < 4; pair += 2) {
+    const radius = Math.sqrt(-2 * Math.log(((words[pair] ?? 0) + 0.5) * unit));
+    const angle = 2 * Math.PI * (words[pair + 1] ?? 0) * unit;
+    four[pair] = radius * Math.cos(angle);
+    four[pair + 1] = radius * Math.sin(angle);
+  }
 }

@@ -1,4 +1,11 @@
-import type { Program, ProgramBuffer, ProgramEntry, ProgramParameter } from "../../compiler/program/index.ts";
+import type {
+  BufferRange,
+  Program,
+  ProgramBuffer,
+  ProgramEntry,
+  ProgramParameter,
+  ProgramStep,
+} from "../../compiler/program/index.ts";
 import { bufferUsage, type KilnDevice } from "../device/index.ts";
 import { KilnError } from "../errors.ts";
 import { drawInitial } from "./initialize.ts";
@@ -172,14 +179,26 @@ export function elementsOf(parameter: ProgramParameter): number {
   return parameter.shape.reduce((product, size) => product * size, 1);
 }
 
-/** Every buffer that the entries bind, clear, feed or read. */
+function rangesOf(step: ProgramStep): readonly BufferRange[] {
+  switch (step.kind) {
+    case "dispatch":
+      return step.bindings;
+    case "clear":
+      return [step.range];
+    case "copy":
+      return [step.from, step.to];
+    default:
+      return step satisfies never;
+  }
+}
+
+/** Every buffer that the entries bind, clear, copy, feed or read. */
 export function buffersOf(program: Program, entries: readonly EntryName[]): ReadonlySet<string> {
   const names = new Set<string>();
   const places = new Map(program.inputs.map((input) => [input.name, input]));
   const add = (entry: ProgramEntry) => {
     for (const step of entry.steps) {
-      if (step.kind === "clear") names.add(step.range.buffer);
-      else for (const binding of step.bindings) names.add(binding.buffer);
+      for (const range of rangesOf(step)) names.add(range.buffer);
     }
     for (const output of entry.outputs) names.add(output.buffer);
     for (const input of entry.inputs) names.add(places.get(input)?.buffer ?? "");

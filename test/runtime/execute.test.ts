@@ -111,7 +111,7 @@ describe("createExecutor", () => {
     });
     expect(executor.counters.pipelines).toBe(1);
     expect(executor.memory.has("momentum")).toBe(false);
-    expect(executor.memory.sizeBytes).toBe(272 + 48 + 16);
+    expect(executor.memory.sizeBytes).toBe(272 + 48 + 16 + 272);
     const error = await failure(() => executor.run("train", {}));
     expect(error.message).toBe("the program `Line` has no entry `train`");
     executor.destroy();

@@ -159,6 +159,7 @@ export function lineProgram(options: { readonly batch: number; readonly accumula
       { name: "residual", sizeBytes: 4 * batch, role: "scratch" },
       { name: "losses", sizeBytes: 4, role: "scratch" },
       { name: "predicted", sizeBytes: 4 * batch, role: "scratch" },
+      { name: "encoded", sizeBytes: 256 + 4 * batch, role: "scratch" },
     ],
     kernels: [
       {
@@ -187,7 +188,11 @@ export function lineProgram(options: { readonly batch: number; readonly accumula
       ),
       ...(accumulate > 1 && { accumulate: entry(accumulateSteps, [lossPlace], ["x", "y"]) }),
       evaluate: entry([...forward, predictStep], [lossPlace, outputPlace], ["x", "y"]),
-      encode: entry([predictStep], [outputPlace], ["x"]),
+      encode: entry(
+        [predictStep, { kind: "copy", from: floats("predicted", batch), to: floats("encoded", batch, 256) }],
+        [{ ...outputPlace, buffer: "encoded", offsetBytes: 256 }],
+        ["x"],
+      ),
     },
     sources: [{ path: "line.bert", text: "model Line = ..." }],
     overrides: { batch: String(batch) },
