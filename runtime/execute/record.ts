@@ -25,6 +25,14 @@ export type RecordedStep =
       readonly buffer: GPUBuffer;
       readonly offsetBytes: number;
       readonly sizeBytes: number;
+    }
+  | {
+      readonly kind: "copy";
+      readonly from: GPUBuffer;
+      readonly fromOffsetBytes: number;
+      readonly to: GPUBuffer;
+      readonly toOffsetBytes: number;
+      readonly sizeBytes: number;
     };
 
 export interface RecordedEntry {
@@ -104,6 +112,16 @@ export class Recorder {
     if (step.kind === "clear") {
       const { buffer, offsetBytes, sizeBytes } = step.range;
       return { kind: "clear", buffer: this.#memory.buffer(buffer), offsetBytes, sizeBytes };
+    }
+    if (step.kind === "copy") {
+      return {
+        kind: "copy",
+        from: this.#memory.buffer(step.from.buffer),
+        fromOffsetBytes: step.from.offsetBytes,
+        to: this.#memory.buffer(step.to.buffer),
+        toOffsetBytes: step.to.offsetBytes,
+        sizeBytes: step.to.sizeBytes,
+      };
     }
     const kernel = this.#program.kernels[step.kernel];
     const compiled = this.#compiled.get(step.kernel);
