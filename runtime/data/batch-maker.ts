@@ -30,7 +30,7 @@ export interface BatchMakerOptions {
   readonly corpus: Corpus;
   readonly split: Split;
   readonly seed: number;
-  /** Most entries of a vocabulary that is counted here: the model's vocabulary size. */
+  /** The model's vocabulary size, where the request's `vocab` does not say it: most entries of the vocabulary. */
   readonly vocabularySize?: number;
   /** A vocabulary to use as it is (a checkpoint's), instead of counting one on the training split. */
   readonly vocabulary?: readonly string[];
@@ -61,12 +61,10 @@ const estimateExamples = 1024;
  */
 export function createBatchMaker(request: DataRequest, options: BatchMakerOptions): BatchMaker {
   const settings = readSettings(request);
-  const tokens = options.vocabulary ?? countVocabulary(settings.minFrequency, options);
-  if (tokens.length > (options.vocabularySize ?? Number.POSITIVE_INFINITY)) {
-    throw new KilnError(
-      "user",
-      `the vocabulary has ${tokens.length} entries, and the model takes ${options.vocabularySize}`,
-    );
+  const limit = settings.vocabularySize ?? options.vocabularySize;
+  const tokens = options.vocabulary ?? countVocabulary(options.corpus, settings.minFrequency, limit);
+  if (limit !== undefined && tokens.length > limit) {
+    throw new KilnError("user", `the vocabulary has ${tokens.length} entries, and the model takes ${limit}`);
   }
   const vocabulary = indexVocabulary(tokens);
   const epochs = encodeEpochs(options.corpus, vocabulary, options.seed, options.split);
@@ -85,9 +83,9 @@ export function createBatchMaker(request: DataRequest, options: BatchMakerOption
   };
 }
 
-function countVocabulary(minFrequency: number, { corpus, vocabularySize }: BatchMakerOptions): string[] {
+function countVocabulary(corpus: Corpus, minFrequency: number, limit: number | undefined): string[] {
   if (corpus.kind === "text") {
-    return buildVocabulary(countTokens(corpus.vocabularyParagraphs), minFrequency, vocabularySize);
+    return buildVocabulary(countTokens(corpus.vocabularyParagraphs), minFrequency, limit);
   }
   // A grammar's words are known: all enter, however few were drawn, so that every seed has the same vocabulary. How
   // often each occurs, which decides who stays under a limit, is counted on one fixed draw.
@@ -97,7 +95,7 @@ function countVocabulary(minFrequency: number, { corpus, vocabularySize }: Batch
   for (let i = 0; i < 1000; i++) {
     for (const word of drawn.next().value.flat()) counts.set(words[word]!, counts.get(words[word]!)! + 1);
   }
-  return buildVocabulary(counts, 1, vocabularySize);
+  return buildVocabulary(counts, 1, limit);
 }
 
 /** The order of an epoch's examples, the last two kept: a batch may span two epochs. */

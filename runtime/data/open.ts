@@ -10,7 +10,7 @@ export interface OpenOptions {
   readonly corpus?: string;
   readonly split: Split;
   readonly seed: number;
-  /** Most entries of a vocabulary that is counted here: the model's vocabulary size. */
+  /** The model's vocabulary size, where the request's `vocab` does not say it: most entries of the vocabulary. */
   readonly vocabularySize?: number;
   /** A vocabulary to use as it is (a checkpoint's), instead of counting one on the training split. */
   readonly vocabulary?: readonly string[];

@@ -15,6 +15,8 @@ export interface PairSettings {
   readonly predictions: number;
   /** Words seen less often become <unk>. */
   readonly minFrequency: number;
+  /** Most entries of the vocabulary (the model's `vocab`); undefined: no limit. */
+  readonly vocabularySize: number | undefined;
   /** `static`: an example has the same masks in every epoch (the book); `dynamic`: new ones each epoch. */
   readonly masking: "static" | "dynamic";
   /** Whether half of the second sentences are random; otherwise all are true. */
@@ -29,6 +31,7 @@ export interface TextSettings {
   /** Tokens a window. */
   readonly maxLength: number;
   readonly minFrequency: number;
+  readonly vocabularySize: number | undefined;
 }
 
 export type DataSettings = PairSettings | TextSettings;
@@ -47,7 +50,7 @@ const known: Readonly<Record<DataSettings["kind"], readonly string[]>> = {
 };
 
 /**
- * Reads the settings of a spec's `data` line. Left out, `min_frequency` is 5, `masking` static, `next_sentence` true and
+ * Reads the settings of a spec's `data` line. Left out, `vocab` is 0 (no limit), `min_frequency` is 5, `masking` static, `next_sentence` true and
  * `predictions` round(0.15 * max_len), as in the book.
  * @throws KilnError (`user`) for a reader or a setting that does not exist, and for values out of range
  */
@@ -71,8 +74,10 @@ export function readSettings(request: DataRequest): DataSettings {
   }
   const batch = wholeNumber(request, "batch", 1);
   const minFrequency = wholeNumber(request, "min_frequency", 1, 5);
+  const vocab = wholeNumber(request, "vocab", 0, 0);
+  const vocabularySize = vocab === 0 ? undefined : vocab;
   if (kind === "CausalText") {
-    return { kind, batch, maxLength: wholeNumber(request, "max_len", 1), minFrequency };
+    return { kind, batch, maxLength: wholeNumber(request, "max_len", 1), minFrequency, vocabularySize };
   }
   // The shortest pair, one word each, has five tokens.
   const maxLength = wholeNumber(request, "max_len", 5);
@@ -83,6 +88,7 @@ export function readSettings(request: DataRequest): DataSettings {
     maxLength,
     predictions: wholeNumber(request, "predictions", 1, predictions),
     minFrequency,
+    vocabularySize,
     masking: oneOf(request, "masking", ["static", "dynamic"], "static"),
     nextSentence: oneOf(request, "next_sentence", ["true", "false"], "true") === "true",
   };

@@ -232,6 +232,24 @@ describe("pretraining pairs", () => {
   });
 });
 
+test("a vocabulary keeps the most frequent words under the request's limit; the grammar's is the same for every seed", () => {
+  const make = (seed: number, vocab: number, vocabulary?: readonly string[]) =>
+    createBatchMaker(pairs({ batch: 2, max_len: 32, vocab }), {
+      corpus: grammarCorpus(),
+      split: "train",
+      seed,
+      ...(vocabulary && { vocabulary }),
+    });
+  const all = make(1, 0).vocabulary;
+  expect(make(2, 512).vocabulary).toEqual(all);
+  const few = make(1, 20);
+  expect(few.vocabulary.length).toBe(20);
+  for (const word of ["the", "a", "some", "she", "they"]) expect(few.vocabulary).toContain(word);
+  // With most words unknown there is less to guess, and the bound knows it.
+  expect(few.best()!.maskedLanguageModel.mean).toBeLessThan(make(1, 0).best()!.maskedLanguageModel.mean);
+  expect(() => make(1, 20, all)).toThrow(`the vocabulary has ${all.length} entries, and the model takes 20`);
+});
+
 test("Python's round: half to even", () => {
   expect([0.5, 1.5, 2.5, 3.5, 7.5, 2.4, 2.6, 9.6].map(roundHalfEven)).toEqual([0, 2, 2, 4, 8, 2, 3, 10]);
   expect(predictionCount(10, 99)).toBe(2);
