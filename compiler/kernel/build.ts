@@ -1,5 +1,5 @@
 import type { DType } from "../program/index.ts";
-import type { AxisExpr, Expr, ReduceKind, Term } from "./expr.ts";
+import { type AxisExpr, type Expr, type ReduceKind, type Term, walk } from "./expr.ts";
 import type { ScalarBuilder, ScalarFn } from "./scalar-builder.ts";
 
 const I32 = { min: -(2 ** 31), max: 2 ** 31 - 1 };
@@ -37,11 +37,10 @@ export class KernelBuilder implements ScalarBuilder {
     return this.#intern(`c:${dtype}:${sign}`, () => ({ kind: "constant", dtype, value, min: value, max: value }));
   }
 
-  /** A new loop variable, 0 <= value < extent; every call makes another. */
+  /** A new loop variable; every call makes another. Bounds are those of the elements from it on, not of origins alone. */
   axis(name: string, extent: number, multiple = 1): AxisExpr {
     const id = this.#nextId++;
-    const max = Math.max(0, Math.floor((extent - 1) / multiple) * multiple);
-    const made: AxisExpr = { kind: "axis", id, dtype: "i32", name, extent, multiple, min: 0, max };
+    const made: AxisExpr = { kind: "axis", id, dtype: "i32", name, extent, multiple, min: 0, max: extent - 1 };
     this.#interned.set(`a:${id}`, made);
     return made;
   }
@@ -241,7 +240,24 @@ export class KernelBuilder implements ScalarBuilder {
     return captured ?? plain;
   }
 
-  /** `e` with every `from` replaced, renormalised. */
+  /** The same expression in this builder: expressions of different builders must not be mixed. */
+  adopt(e: Expr, memo: Map<Expr, Expr>): Expr {
+    const axis = (a: AxisExpr): AxisExpr => {
+      const known = memo.get(a);
+      if (known?.kind === "axis") return known;
+      const made = this.axis(a.name, a.extent, a.multiple);
+      memo.set(a, made);
+      return made;
+    };
+    walk([e], (x) => {
+      if (x.kind === "axis") axis(x);
+      else if (x.kind === "value" && !memo.has(x)) memo.set(x, this.value(x.dtype, x.name, x.over.map(axis)));
+      else if (x.kind === "constant" && !memo.has(x)) memo.set(x, this.constant(x.dtype, x.value));
+    });
+    return this.substitute(e, memo);
+  }
+
+  /** `e` with every key of `replace` replaced, renormalised. */
   substitute(e: Expr, replace: ReadonlyMap<Expr, Expr>): Expr {
     const memo = new Map<Expr, Expr>(replace);
     const go = (x: Expr): Expr => {

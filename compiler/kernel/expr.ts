@@ -10,7 +10,10 @@ interface ExprBase {
   readonly max: number;
 }
 
-/** A loop variable, 0 <= value < extent, always a multiple of `multiple` (tile origins, vector lanes). */
+/**
+ * A loop variable over 0 .. extent - 1. Where it stands for a tile or vector origin it is a multiple of `multiple`, and the
+ * elements behind it are reached by adding.
+ */
 export interface AxisExpr extends ExprBase {
   readonly kind: "axis";
   readonly name: string;

@@ -7,3 +7,5 @@ export * from "./build.ts";
 export * from "./expr.ts";
 export * from "./kernel.ts";
 export type { Accessor, ScalarBuilder, ScalarFn } from "./scalar-builder.ts";
+export { launchOf } from "./launch.ts";
+export { kernelIdentity } from "./identity.ts";

@@ -107,3 +107,40 @@ export interface SegmentKernel extends KernelBase {
 }
 
 export type Kernel = MapKernel | RowKernel | MatmulKernel | SegmentKernel;
+
+function storesOf(kernel: Kernel): readonly Store[] {
+  switch (kernel.kind) {
+    case "map":
+    case "matmul":
+      return kernel.stores;
+    case "row":
+      return [...kernel.sweeps.flatMap((sweep) => sweep.stores), ...kernel.rowStores];
+    case "segment":
+      return [];
+    default:
+      return kernel satisfies never;
+  }
+}
+
+/** Ids of the tensors that a kernel writes. */
+export function tensorsWritten(kernel: Kernel): ReadonlySet<number> {
+  if (kernel.kind === "segment") return new Set([kernel.outTensor]);
+  return new Set(storesOf(kernel).map((store) => store.tensor));
+}
+
+/** Every expression that a kernel computes. */
+export function rootsOf(kernel: Kernel): readonly Expr[] {
+  const stored = storesOf(kernel).flatMap((store) => [store.index, store.value]);
+  switch (kernel.kind) {
+    case "map":
+      return stored;
+    case "matmul":
+      return [kernel.lhs, kernel.rhs, ...stored];
+    case "row":
+      return [...kernel.sweeps.flatMap((sweep) => sweep.reductions.map((r) => r.body)), ...stored];
+    case "segment":
+      return [kernel.value, kernel.rowIndex];
+    default:
+      return kernel satisfies never;
+  }
+}

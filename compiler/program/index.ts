@@ -4,3 +4,4 @@
 // Guarantees: `parseProgram(serializeProgram(p))` equals `p`; the hash ignores labels.
 // Start reading at: types.ts.
 export * from "./types.ts";
+export { ProgramFormatError, parseProgram, programHash, serializeProgram } from "./serialize.ts";

@@ -95,7 +95,9 @@ export type ProgramStep =
       readonly flops: number;
     }
   /** Fill a range with zero bytes. */
-  | { readonly kind: "clear"; readonly range: BufferRange };
+  | { readonly kind: "clear"; readonly range: BufferRange }
+  /** Copy between different buffers; both ranges have one size. */
+  | { readonly kind: "copy"; readonly from: BufferRange; readonly to: BufferRange };
 
 /** A sequence of steps encoded into one command buffer and submitted once. */
 export interface ProgramEntry {

@@ -1,0 +1,74 @@
+import { childrenOf, type Expr } from "./expr.ts";
+import type { Kernel, Store } from "./kernel.ts";
+
+/**
+ * A text that two kernels share exactly when they compute the same from differently named buffers: names, comments and
+ * tensor ids are replaced by positions.
+ */
+export function kernelIdentity(kernel: Kernel): string {
+  const tensors = new Map(kernel.tensors.map((t, i) => [t.tensor, i]));
+  const numbers = new Map<Expr, number>();
+  const lines: string[] = [];
+  const number = (e: Expr): number => {
+    const known = numbers.get(e);
+    if (known !== undefined) return known;
+    const children = childrenOf(e).map(number);
+    const made = numbers.size;
+    numbers.set(e, made);
+    lines.push(`${e.dtype} ${detail(e)} ${children.join(" ")}`);
+    return made;
+  };
+  const detail = (e: Expr): string => {
+    switch (e.kind) {
+      case "constant":
+        return Object.is(e.value, -0) ? "-0" : `${e.value}`;
+      case "axis":
+        // Two axes of one kernel may be alike in all but their number, which `numbers` tells apart.
+        return `axis ${e.name} ${e.extent} ${e.multiple}`;
+      case "sum":
+        return `sum ${e.constant} ${e.terms.map((t) => t.coefficient).join(" ")}`;
+      case "div":
+      case "mod":
+        return `${e.kind} ${e.by}`;
+      case "load":
+        return `load ${tensors.get(e.tensor)}`;
+      case "call":
+        return e.fn;
+      case "select":
+      case "cast":
+        return e.kind;
+      case "value":
+        return `value ${e.name}`;
+      default:
+        return e satisfies never;
+    }
+  };
+  const stores = (list: readonly Store[]) =>
+    list.map((s) => `${tensors.get(s.tensor)}[${number(s.index)}]=${number(s.value)}`).join(";");
+  const shape = ((): string => {
+    switch (kernel.kind) {
+      case "map":
+        return `${number(kernel.axis)} ${kernel.width} ${kernel.vectorsPerInvocation} ${stores(kernel.stores)}`;
+      case "row": {
+        const sweeps = kernel.sweeps.map(
+          (sweep) =>
+            sweep.reductions.map((r) => `${r.name} ${r.op} ${r.dtype} ${number(r.body)}`).join(",") + "/" + stores(sweep.stores),
+        );
+        return `${number(kernel.row)} ${number(kernel.inner)} ${kernel.vector} ${kernel.invocationsPerRow} ${sweeps.join("|")} ${stores(kernel.rowStores)}`;
+      }
+      case "matmul": {
+        const axes = [kernel.batch, kernel.m, kernel.n, kernel.k].map(number).join(" ");
+        const { m, n, k } = kernel.tile;
+        return `${axes} ${m} ${n} ${k} ${number(kernel.lhs)} ${number(kernel.rhs)} ${kernel.lhsVector} ${kernel.rhsVector} ${kernel.vectorStores} ${stores(kernel.stores)}`;
+      }
+      case "segment": {
+        const ids = [kernel.headTensor, kernel.nextTensor, kernel.outTensor].map((t) => tensors.get(t)).join(" ");
+        return `${number(kernel.item)} ${number(kernel.column)} ${kernel.width} ${ids} ${number(kernel.value)} ${number(kernel.rowIndex)}`;
+      }
+      default:
+        return kernel satisfies never;
+    }
+  })();
+  const bindings = kernel.tensors.map((t) => `${t.dtype} ${t.access}`).join(",");
+  return [kernel.kind, kernel.workgroupSize, bindings, shape, ...lines].join("\n");
+}

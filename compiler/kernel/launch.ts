@@ -1,0 +1,31 @@
+import type { Kernel } from "./kernel.ts";
+
+/** Invocations that a dispatch needs, and how many of them make a workgroup. */
+export function launchOf(kernel: Kernel): { readonly invocations: number; readonly workgroups: number } {
+  const invocations = invocationsOf(kernel);
+  return { invocations, workgroups: Math.ceil(invocations / kernel.workgroupSize) };
+}
+
+function invocationsOf(kernel: Kernel): number {
+  switch (kernel.kind) {
+    case "map":
+      if (kernel.vectorsPerInvocation === 1) return kernel.axis.extent / kernel.width;
+      // Whole workgroups, as an invocation's vectors lie one workgroup apart; the loop has its own bound.
+      return (
+        Math.ceil(kernel.axis.extent / (kernel.width * kernel.vectorsPerInvocation * kernel.workgroupSize)) *
+        kernel.workgroupSize
+      );
+    case "row":
+      return (kernel.row.extent / (kernel.vector === "row" ? 4 : 1)) * kernel.invocationsPerRow;
+    case "matmul":
+      return (
+        kernel.batch.extent *
+        Math.ceil(kernel.m.extent / kernel.tile.m) *
+        Math.ceil(kernel.n.extent / kernel.tile.n)
+      );
+    case "segment":
+      return kernel.item.extent * (kernel.column.extent / kernel.width);
+    default:
+      return kernel satisfies never;
+  }
+}

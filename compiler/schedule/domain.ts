@@ -1,0 +1,171 @@
+import type { NodeId } from "../graph/index.ts";
+import { type AxisExpr, type Expr, KernelBuilder, type ReduceKind, walk } from "../kernel/index.ts";
+import { Lowering } from "./lower.ts";
+import { isStorage, matmulAxes, type WorkGraph } from "./work-graph.ts";
+
+/** How a kernel's rows lie in a full tensor: element `full` is the one at position `inner` of row `row`. */
+export interface RowDomain {
+  readonly key: string;
+  readonly rows: number;
+  readonly length: number;
+  readonly row: AxisExpr;
+  readonly inner: AxisExpr;
+  readonly full: Expr;
+}
+
+export interface RowShape {
+  readonly key: string;
+  /** Alternating runs of kept and reduced axes, sizes multiplied. */
+  readonly runs: readonly { readonly size: number; readonly reduced: boolean }[];
+  readonly rows: number;
+  readonly length: number;
+}
+
+/** Where a kernel reads a tensor: at its own element, at its row, or anywhere else. */
+export type ReadPlace = "full" | "row" | "other";
+
+/** Rows and length of a reduction. Contractions count as rows of `out` whose terms are nowhere stored. */
+export function rowShapeOf(work: WorkGraph, id: NodeId): RowShape | undefined {
+  const node = work.node(id);
+  if (node.op === "einsum") {
+    const axes = matmulAxes(node)!;
+    const sizeOf = (label: number) => work.node(node.inputs[0]!).type.shape[node.attrs.lhs.indexOf(label)]!;
+    const length = axes.k.reduce((n, label) => n * sizeOf(label), 1);
+    return shapeOfRuns([
+      { size: work.count(id), reduced: false },
+      { size: length, reduced: true },
+    ]);
+  }
+  if (node.op !== "sum" && node.op !== "reduce_max") return undefined;
+  const { shape } = work.node(node.inputs[0]!).type;
+  return shapeOfRuns(shape.map((size, axis) => ({ size, reduced: node.attrs.axes.includes(axis) })));
+}
+
+function shapeOfRuns(axes: readonly { size: number; reduced: boolean }[]): RowShape {
+  const runs: { size: number; reduced: boolean }[] = [];
+  for (const { size, reduced } of axes) {
+    const last = runs.at(-1);
+    if (last?.reduced === reduced) last.size *= size;
+    else if (size !== 1) runs.push({ size, reduced });
+  }
+  const product = (reduced: boolean) => runs.reduce((n, run) => (run.reduced === reduced ? n * run.size : n), 1);
+  const key = runs.map((run) => `${run.size}${run.reduced ? "r" : ""}`).join("x");
+  return { key, runs, rows: product(false), length: product(true) };
+}
+
+export function makeRowDomain(b: KernelBuilder, shape: RowShape, multiples = { row: 1, inner: 1 }): RowDomain {
+  const row = b.axis("row", shape.rows, multiples.row);
+  const inner = b.axis("i", shape.length, multiples.inner);
+  const sizes = (reduced: boolean) => shape.runs.filter((run) => run.reduced === reduced).map((run) => run.size);
+  const rowAt = [...b.delinearize(row, sizes(false))];
+  const innerAt = [...b.delinearize(inner, sizes(true))];
+  const at = shape.runs.map((run) => (run.reduced ? innerAt.shift()! : rowAt.shift()!));
+  const full = b.linearize(at, shape.runs.map((run) => run.size));
+  return { key: shape.key, rows: shape.rows, length: shape.length, row, inner, full };
+}
+
+/** The body of a sum, maximum or contraction at (row, inner). */
+export function reductionBody(
+  work: WorkGraph,
+  lowering: Lowering,
+  id: NodeId,
+  row: Expr,
+  inner: Expr,
+): { readonly op: ReduceKind; readonly body: Expr } {
+  const { b } = lowering;
+  const node = work.node(id);
+  const at = b.delinearize(row, node.type.shape);
+  const captured = b.capture(() => lowering.compute(id, at));
+  if (!("extents" in captured)) return { op: node.op === "reduce_max" ? "max" : "sum", body: captured };
+  return { op: captured.op, body: captured.body(b.delinearize(inner, captured.extents)) };
+}
+
+/**
+ * Says where each realized node would read its sources, for every kernel domain it may run in. Each node is lowered once a
+ * domain; the answer is found from index expressions alone, so any reshape or transposition that keeps elements in
+ * place is seen through.
+ */
+export class Domains {
+  readonly #work: WorkGraph;
+  readonly #lowering: Lowering;
+  readonly #flat = new Map<number, AxisExpr>();
+  readonly #rows = new Map<string, RowDomain>();
+  readonly #reads = new Map<string, ReadonlyMap<NodeId, ReadPlace>>();
+
+  constructor(work: WorkGraph, realized: ReadonlySet<NodeId>) {
+    this.#work = work;
+    this.#lowering = new Lowering(work, realized, new KernelBuilder());
+  }
+
+  #flatAxis(count: number): AxisExpr {
+    let axis = this.#flat.get(count);
+    if (axis === undefined) {
+      axis = this.#lowering.b.axis("i", count);
+      this.#flat.set(count, axis);
+    }
+    return axis;
+  }
+
+  #rowDomain(shape: RowShape): RowDomain {
+    let domain = this.#rows.get(shape.key);
+    if (domain === undefined) {
+      domain = makeRowDomain(this.#lowering.b, shape);
+      this.#rows.set(shape.key, domain);
+    }
+    return domain;
+  }
+
+  #remember(key: string, body: () => Expr, full: Expr | undefined, row: Expr | undefined) {
+    const known = this.#reads.get(key);
+    if (known !== undefined) return known;
+    const found = new Map<NodeId, ReadPlace>();
+    walk([body()], (e) => {
+      if (e.kind !== "load") return;
+      const place: ReadPlace = e.index === full ? "full" : e.index === row ? "row" : "other";
+      const before = found.get(e.tensor);
+      found.set(e.tensor, before === undefined || before === place ? place : "other");
+    });
+    this.#reads.set(key, found);
+    return found;
+  }
+
+  /** An elementwise node over its own elements. */
+  flat(id: NodeId): ReadonlyMap<NodeId, ReadPlace> {
+    const axis = this.#flatAxis(this.#work.count(id));
+    return this.#remember(`flat:${id}`, () => this.#computeAt(id, axis), axis, undefined);
+  }
+
+  /** An elementwise node of as many elements as the domain's full tensors. */
+  full(id: NodeId, shape: RowShape): ReadonlyMap<NodeId, ReadPlace> {
+    const domain = this.#rowDomain(shape);
+    return this.#remember(
+      `full:${id}:${shape.key}`, () => this.#computeAt(id, domain.full), domain.full, domain.row,
+    );
+  }
+
+  /** An elementwise node of one element a row. */
+  row(id: NodeId, shape: RowShape): ReadonlyMap<NodeId, ReadPlace> {
+    const domain = this.#rowDomain(shape);
+    return this.#remember(`row:${id}:${shape.key}`, () => this.#computeAt(id, domain.row), undefined, domain.row);
+  }
+
+  /** A reduction over the domain's inner axis. */
+  reduction(id: NodeId, shape: RowShape): ReadonlyMap<NodeId, ReadPlace> {
+    const domain = this.#rowDomain(shape);
+    const body = () => reductionBody(this.#work, this.#lowering, id, domain.row, domain.inner).body;
+    return this.#remember(`reduction:${id}:${shape.key}`, body, domain.full, domain.row);
+  }
+
+  #computeAt(id: NodeId, index: Expr): Expr {
+    const { shape } = this.#work.node(id).type;
+    return this.#lowering.compute(id, this.#lowering.b.delinearize(index, shape));
+  }
+}
+
+/** The realized nodes whose kernels must run before a tensor can be read: none for inputs and states. */
+export function producersOf(work: WorkGraph, tensor: NodeId): readonly NodeId[] {
+  const node = work.node(tensor);
+  if (node.op === "view" && isStorage(node)) return producersOf(work, work.stripReshapes(node.inputs[0]!));
+  if (node.op === "pack") return work.packs.get(tensor)!;
+  return isStorage(node) ? [] : [tensor];
+}

@@ -1,0 +1,308 @@
+import type { NodeId } from "../graph/index.ts";
+import { Domains, producersOf, type ReadPlace, type RowShape, rowShapeOf } from "./domain.ts";
+import { isHero, isStorage, matmulAxes, type WorkGraph } from "./work-graph.ts";
+
+/** What one kernel computes. `vertices` are realized nodes in dependency order. */
+export interface Group {
+  readonly id: number;
+  kind: "map" | "row" | "matmul" | "segment";
+  readonly vertices: NodeId[];
+  /** Elements of a map's or matmul's result. */
+  readonly count: number;
+  rowShape: RowShape | undefined;
+  /** Groups that must run before. */
+  readonly before: Set<Group>;
+  firstPosition: number;
+}
+
+/** Why two kernels stayed apart, for a curious person. */
+export interface Refusal {
+  readonly producer: NodeId;
+  readonly consumer: NodeId;
+  readonly reason: string;
+}
+
+export interface FusionPlan {
+  readonly groups: readonly Group[];
+  readonly groupOf: ReadonlyMap<NodeId, Group>;
+  /** Realized nodes that go to memory: some other kernel, an output or an update needs them. */
+  readonly stored: ReadonlySet<NodeId>;
+  /** Tensors that a realized node reads. */
+  readonly sourcesOf: (id: NodeId) => readonly NodeId[];
+  /** Where an elementwise node over its own elements reads a source. */
+  readonly placeOf: (id: NodeId, source: NodeId) => ReadPlace;
+  readonly refusals: readonly Refusal[];
+}
+
+/** A contraction narrower than this in any direction is summed row by row: a register tile would be mostly waste. */
+const NARROWEST_TILE = 4;
+/** Kernels of so few elements are merged side by side: each costs a dispatch and no time. */
+const SMALL = 64;
+
+/**
+ * Merges realized nodes into kernels, greedily in dependency order: each node joins the kernel of the latest source it can
+ * run with element by element. Nothing is asked about what the nodes mean, only where they read.
+ */
+export function fuse(
+  work: WorkGraph,
+  realized: ReadonlySet<NodeId>,
+  options: { readonly enabled: boolean; readonly maxBindings: number },
+): FusionPlan {
+  const merger = new Merger(work, realized, options.maxBindings);
+  for (const id of dependencyOrder(work, realized)) merger.place(id, options.enabled);
+  return {
+    groups: merger.groups,
+    groupOf: merger.groupOf,
+    stored: new Set([...realized].filter((id) => merger.escapes(id))),
+    sourcesOf: (id) => merger.sourcesOf(id),
+    placeOf: (id, source) => merger.placeOf(id, source),
+    refusals: merger.refusals,
+  };
+}
+
+/** Ascending ids, but each added copy right behind its source. */
+export function dependencyOrder(work: WorkGraph, realized: ReadonlySet<NodeId>): readonly NodeId[] {
+  const original = work.graph.nodes.length;
+  const key = (id: NodeId): number => (id < original ? id : key(work.node(id).inputs[0]!) + 0.5);
+  return [...realized].sort((a, b) => key(a) - key(b) || a - b);
+}
+
+class Merger {
+  readonly groups: Group[] = [];
+  readonly groupOf = new Map<NodeId, Group>();
+  readonly refusals: Refusal[] = [];
+  readonly #work: WorkGraph;
+  readonly #domains: Domains;
+  readonly #maxBindings: number;
+  readonly #sources = new Map<NodeId, readonly NodeId[]>();
+  readonly #readers = new Map<NodeId, NodeId[]>();
+  readonly #reductionsByKey = new Map<string, Group[]>();
+  readonly #mapsByCount = new Map<number, Group[]>();
+  #position = 0;
+
+  constructor(work: WorkGraph, realized: ReadonlySet<NodeId>, maxBindings: number) {
+    this.#work = work;
+    this.#domains = new Domains(work, realized);
+    this.#maxBindings = maxBindings;
+    for (const id of realized) {
+      const sources = [...this.#readsOf(id, realized).keys()];
+      this.#sources.set(id, sources);
+      for (const source of sources) {
+        push(this.#readers, source, id);
+        for (const producer of producersOf(work, source)) if (producer !== source) push(this.#readers, producer, id);
+      }
+    }
+  }
+
+  sourcesOf(id: NodeId): readonly NodeId[] {
+    return this.#sources.get(id)!;
+  }
+
+  placeOf(id: NodeId, source: NodeId): ReadPlace {
+    return this.#domains.flat(id).get(source) ?? "other";
+  }
+
+  /** Realized nodes that read `id` from another kernel than its own, or any if it is required. */
+  escapes(id: NodeId): boolean {
+    const group = this.groupOf.get(id)!;
+    const read = (this.#readers.get(id) ?? []).some((reader) => this.groupOf.get(reader) !== group);
+    return read || this.#work.isRequired(id);
+  }
+
+  /** Tensors that a vertex reads on its own. */
+  #readsOf(id: NodeId, realized: ReadonlySet<NodeId>): ReadonlyMap<NodeId, ReadPlace> {
+    const node = this.#work.node(id);
+    const shape = rowShapeOf(this.#work, id);
+    if (isHero(node) && shape !== undefined) return this.#domains.reduction(id, shape);
+    if (node.op === "scatter_add") {
+      const reads = new Map<NodeId, ReadPlace>();
+      for (const input of node.inputs) {
+        const stored = realized.has(input) || isStorage(this.#work.node(input));
+        for (const source of stored ? [input] : this.#domains.flat(input).keys()) reads.set(source, "other");
+      }
+      return reads;
+    }
+    return this.#domains.flat(id);
+  }
+
+  place(id: NodeId, enabled: boolean): void {
+    this.#position += 1;
+    const node = this.#work.node(id);
+    if (enabled) {
+      for (const group of this.#candidates(id)) {
+        if (this.#join(group, id)) return;
+      }
+    }
+    const axes = matmulAxes(node);
+    let kind: Group["kind"] = "map";
+    if (isHero(node)) kind = node.op === "scatter_add" ? "segment" : "row";
+    if (isHero(node) && axes !== undefined && this.#isTileable(id)) kind = "matmul";
+    const group: Group = {
+      id: this.groups.length,
+      kind,
+      vertices: [],
+      count: this.#work.count(id),
+      rowShape: kind === "row" ? rowShapeOf(this.#work, id) : undefined,
+      before: new Set(),
+      firstPosition: this.#position,
+    };
+    this.groups.push(group);
+    this.#add(group, id);
+    if (kind === "row") push(this.#reductionsByKey, group.rowShape!.key, group);
+    if (kind === "map") push(this.#mapsByCount, group.count, group);
+  }
+
+  #isTileable(id: NodeId): boolean {
+    const node = this.#work.node(id);
+    const axes = matmulAxes(node);
+    if (axes === undefined || node.op !== "einsum") return false;
+    const size = (labels: readonly number[]) =>
+      labels.reduce((n, label) => n * node.type.shape[node.attrs.out.indexOf(label)]!, 1);
+    return size(axes.m) >= NARROWEST_TILE && size(axes.n) >= NARROWEST_TILE;
+  }
+
+  #add(group: Group, id: NodeId): void {
+    group.vertices.push(id);
+    this.groupOf.set(id, group);
+    for (const source of this.#sources.get(id)!) {
+      for (const producer of producersOf(this.#work, source)) {
+        const before = this.groupOf.get(producer);
+        if (before !== undefined && before !== group) group.before.add(before);
+      }
+    }
+  }
+
+  /** Kernels of the sources, latest first; then kernels beside it that read the same tensors in the same rows. */
+  #candidates(id: NodeId): readonly Group[] {
+    const groups = new Set<Group>();
+    for (const source of this.#sources.get(id)!) {
+      const group = this.groupOf.get(source);
+      if (group !== undefined) groups.add(group);
+    }
+    const vertical = [...groups].sort((a, b) => b.firstPosition - a.firstPosition);
+    const shape = rowShapeOf(this.#work, id);
+    const isReduction = isHero(this.#work.node(id));
+    const beside = isReduction && shape !== undefined ? (this.#reductionsByKey.get(shape.key) ?? []) : [];
+    const sharing = beside.filter((group) => !groups.has(group) && this.#sharesBigSource(group, id)).slice(-4);
+    const maps = isReduction ? [] : (this.#mapsByCount.get(this.#work.count(id)) ?? []);
+    const besideMaps = maps
+      .filter((group) => !groups.has(group) && (group.count <= SMALL || this.#sharesBigSource(group, id)))
+      .slice(-4);
+    return [...vertical, ...sharing.reverse(), ...besideMaps.reverse()];
+  }
+
+  #sharesBigSource(group: Group, id: NodeId): boolean {
+    const length = group.rowShape === undefined ? group.count : group.rowShape.rows * group.rowShape.length;
+    const sources = this.#sources.get(id)!;
+    return group.vertices.some((vertex) =>
+      this.#sources.get(vertex)!.some((s) => sources.includes(s) && this.#work.count(s) * 2 >= length),
+    );
+  }
+
+  #join(group: Group, id: NodeId): boolean {
+    const refuse = (reason: string): false => {
+      const producer = this.#sources.get(id)!.find((s) => this.groupOf.get(s) === group) ?? group.vertices[0]!;
+      this.refusals.push({ producer, consumer: id, reason });
+      return false;
+    };
+    const fit = this.#fits(group, id);
+    if (fit !== true) return refuse(fit);
+    for (const source of this.#sources.get(id)!) {
+      if (this.groupOf.get(source) === group) continue;
+      for (const producer of producersOf(this.#work, source)) {
+        const before = this.groupOf.get(producer);
+        if (before === undefined) return refuse("a source is computed later");
+        if (before === group || this.#dependsOn(before, group)) {
+          return refuse("another source depends on this kernel, so the two would wait for each other");
+        }
+      }
+    }
+    if (this.#bindings(group, id) > this.#maxBindings) return refuse(`more than ${this.#maxBindings} storage buffers`);
+    if (group.kind === "map" && isHero(this.#work.node(id))) {
+      group.kind = "row";
+      group.rowShape = rowShapeOf(this.#work, id);
+      push(this.#reductionsByKey, group.rowShape!.key, group);
+    }
+    this.#add(group, id);
+    return true;
+  }
+
+  /** Whether `id` reads the group's results only where the group has them at hand. */
+  #fits(group: Group, id: NodeId): true | string {
+    const work = this.#work;
+    const node = work.node(id);
+    if (group.kind === "segment" || node.op === "scatter_add") return "scatters run alone";
+    const shape = rowShapeOf(work, id);
+    if (isHero(node)) {
+      if (node.op === "einsum") return "a contraction starts a kernel of its own";
+      if (group.kind === "matmul") return "a reduction over a tiled result needs whole rows";
+      if (group.kind === "map") {
+        if (group.count !== shape!.rows * shape!.length) return "the sizes differ";
+        for (const vertex of group.vertices) {
+          const read = this.#allAt(group, this.#domains.full(vertex, shape!), () => "full");
+          if (read !== true) return read;
+        }
+        return this.#allAt(group, this.#domains.reduction(id, shape!), () => "full");
+      }
+      if (group.rowShape!.key !== shape!.key) return "the rows differ";
+      if (group.vertices.some((v) => work.node(v).op === "einsum")) return "the rows differ";
+      return this.#allAt(group, this.#domains.reduction(id, shape!), (v) => this.#levelIn(group, v));
+    }
+    const count = work.count(id);
+    if (group.kind === "row") {
+      const rows = group.rowShape!;
+      if (count === rows.rows) {
+        return this.#allAt(group, this.#domains.row(id, rows), (v) => this.#levelIn(group, v));
+      }
+      if (count !== rows.rows * rows.length) return "the sizes differ";
+      if (group.vertices.some((v) => work.node(v).op === "einsum")) return "the terms of a contraction are not stored";
+      return this.#allAt(group, this.#domains.full(id, rows), (v) => this.#levelIn(group, v));
+    }
+    if (count !== group.count) return "the sizes differ";
+    return this.#allAt(group, this.#domains.flat(id), () => "full");
+  }
+
+  #levelIn(group: Group, vertex: NodeId): ReadPlace {
+    return this.#work.count(vertex) === group.rowShape!.rows ? "row" : "full";
+  }
+
+  #allAt(group: Group, reads: ReadonlyMap<NodeId, ReadPlace>, expected: (v: NodeId) => ReadPlace): true | string {
+    for (const [source, place] of reads) {
+      if (this.groupOf.get(source) !== group) continue;
+      if (place !== expected(source)) return "it reads elements that other invocations compute";
+    }
+    return true;
+  }
+
+  /** Whether `group` waits for `target`, directly or not. */
+  #dependsOn(group: Group, target: Group): boolean {
+    const seen = new Set<Group>();
+    const stack = [group];
+    while (stack.length > 0) {
+      const next = stack.pop()!;
+      if (next === target) return true;
+      if (seen.has(next)) continue;
+      seen.add(next);
+      for (const before of next.before) stack.push(before);
+    }
+    return false;
+  }
+
+  /** Storage buffers of the group with `id` in it, if nothing else joins. */
+  #bindings(group: Group, id: NodeId): number {
+    const members = new Set([...group.vertices, id]);
+    const bound = new Set<NodeId>();
+    for (const member of members) {
+      for (const source of this.#sources.get(member)!) if (!members.has(source)) bound.add(source);
+      const escapes = (this.#readers.get(member) ?? []).some((reader) => !members.has(reader));
+      if (escapes || this.#work.isRequired(member)) bound.add(member);
+    }
+    return bound.size;
+  }
+}
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}

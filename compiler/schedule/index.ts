@@ -1,0 +1,188 @@
+// In: an optimized graph and a device profile.
+// Out: `Schedule`: kernels in order with the buffer ranges they bind, and a memory plan.
+// Assumes: the graph is verified; views and packs lie at offsets that the device can bind.
+// Guarantees: every output and update is computed once; no kernel reads what has not been written or is overwritten.
+// Start reading at: `schedule` below, then realize.ts, fuse.ts, kernels.ts.
+import { elementCount, type Graph, type NodeId } from "../graph/index.ts";
+import { type Kernel, rootsOf, tensorsWritten, walk } from "../kernel/index.ts";
+import type { BufferRange, DeviceProfile, TensorPlace } from "../program/index.ts";
+import { type FusionPlan, fuse, type Group } from "./fuse.ts";
+import { type BuildContext, buildKernels, type PlanTensor } from "./kernels.ts";
+import { type LiveRange, planMemory } from "./memory.ts";
+import { chooseRealized } from "./realize.ts";
+import type { Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";
+import { orderGroups, TensorHomes } from "./tensors.ts";
+import { WorkGraph } from "./work-graph.ts";
+
+export { planMemory } from "./memory.ts";
+export { printSchedule } from "./print.ts";
+export type { Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";
+
+export interface ScheduleOptions {
+  /** False: one kernel an op (constants, counters, broadcasts and reshapes aside). */
+  readonly fuse: boolean;
+}
+
+/** WebGPU guarantees this much alignment of bound sizes for vec4 access. */
+const SIZE_ALIGNMENT = 16;
+
+/** @throws RangeError naming the tensor where one does not fit into a buffer of the device */
+export function schedule(graph: Graph, profile: DeviceProfile, options: ScheduleOptions): Schedule {
+  const work = new WorkGraph(graph);
+  const realized = chooseRealized(work, options.fuse);
+  const plan = fuse(work, realized, {
+    enabled: options.fuse,
+    maxBindings: profile.maxStorageBuffersPerShaderStage,
+  });
+  const homes = new TensorHomes(work, plan);
+  const extraTensors = new Map<number, PlanTensor>();
+  const context: BuildContext = { work, realized, plan, homes, profile, extraTensors };
+  const kernels = orderGroups(plan, homes).flatMap((group) =>
+    buildKernels(context, group).map((kernel) => ({ kernel, group })),
+  );
+  return layOut(context, kernels);
+}
+
+function layOut(
+  context: BuildContext,
+  kernels: readonly { readonly kernel: Kernel; readonly group: Group }[],
+): Schedule {
+  const { work, plan, homes, profile, extraTensors } = context;
+  const bytesOf = (id: number): number => {
+    const shape = extraTensors.get(id)?.type.shape ?? work.node(id).type.shape;
+    return Math.ceil((elementCount(shape) * 4) / SIZE_ALIGNMENT) * SIZE_ALIGNMENT;
+  };
+  const end = kernels.length;
+  const ranges = new Map<number, { first: number; last: number }>();
+  const touch = (id: number, at: number): void => {
+    const home = homes.homeOf(id);
+    if (home.kind !== "arena" && home.kind !== "piece") return;
+    const base = home.kind === "piece" ? home.of : id;
+    const range = ranges.get(base);
+    if (range === undefined) ranges.set(base, { first: at, last: at });
+    else range.last = Math.max(range.last, at);
+  };
+  kernels.forEach(({ kernel }, at) => {
+    for (const { tensor } of kernel.tensors) touch(tensor, at);
+  });
+  for (const { node } of work.outputs) touch(node, end);
+  for (const { node } of work.updates) touch(node, end);
+  const live: LiveRange[] = [...ranges].map(([id, range]) => ({ id, sizeBytes: bytesOf(id), ...range }));
+  const largest = Math.min(profile.maxBufferSize, profile.maxStorageBufferBindingSize);
+  const alignment = profile.minStorageBufferOffsetAlignment;
+  const tooLarge = live.find((range) => range.sizeBytes > largest);
+  if (tooLarge !== undefined) throw new TensorTooLargeError(describeTensor(context, tooLarge.id), tooLarge.sizeBytes, largest);
+  const memory = planMemory(live, alignment, largest);
+
+  const packNames = new Map([...work.packs.keys()].map((id, i) => [id, `packed.${i}`]));
+  const rangeOf = (id: number): BufferRange => {
+    const home = homes.homeOf(id);
+    const sizeBytes = bytesOf(id);
+    const at = (buffer: string, offset: number): BufferRange => {
+      if ((offset * 4) % alignment !== 0) throw new Error(`schedule: ${describeTensor(context, id)} at unaligned offset ${offset}`);
+      return { buffer, offsetBytes: offset * 4, sizeBytes };
+    };
+    switch (home.kind) {
+      case "input":
+        return at(`input.${home.name}`, home.offset);
+      case "state":
+        return at(home.name, home.offset);
+      case "packed":
+        return at(packNames.get(home.pack)!, home.offset);
+      case "arena":
+      case "piece": {
+        const place = memory.places.get(home.kind === "piece" ? home.of : id)!;
+        const inner = home.kind === "piece" ? at("", home.offset).offsetBytes : 0;
+        return { buffer: `arena.${place.arena}`, offsetBytes: place.offsetBytes + inner, sizeBytes };
+      }
+      default:
+        return home satisfies never;
+    }
+  };
+
+  const steps: ScheduledStep[] = [];
+  for (const { kernel, group } of kernels) {
+    if (kernel.kind === "segment") steps.push({ kind: "clear", range: rangeOf(kernel.outTensor) });
+    steps.push(dispatchOf(context, kernel, group, rangeOf));
+  }
+  for (const { state, node } of work.updates) {
+    if (homes.inPlace.has(node)) continue;
+    const from = rangeOf(node);
+    steps.push({ kind: "copy", from, to: { buffer: state, offsetBytes: 0, sizeBytes: from.sizeBytes } });
+  }
+  const place = (name: string, id: NodeId, shape: readonly number[]): TensorPlace => {
+    const { buffer, offsetBytes } = rangeOf(id);
+    return { name, dtype: work.node(id).type.dtype, shape, buffer, offsetBytes };
+  };
+  const inputs = work.graph.nodes.flatMap((node) =>
+    node.op === "input" || node.op === "parameter" ? [place(node.attrs.name, node.id, node.type.shape)] : [],
+  );
+  return {
+    steps,
+    outputs: work.outputs.map(({ name, node, shape }) => place(name, node, shape)),
+    inputs,
+    scratch: [
+      ...memory.arenaBytes.map((sizeBytes, i) => ({ name: `arena.${i}`, sizeBytes })),
+      ...[...packNames].map(([id, name]) => ({ name, sizeBytes: bytesOf(id) })),
+    ],
+    unfused: refusalsOf(context, plan),
+  };
+}
+
+function dispatchOf(
+  context: BuildContext,
+  kernel: Kernel,
+  group: Group,
+  rangeOf: (id: number) => BufferRange,
+): ScheduledDispatch {
+  const written = tensorsWritten(kernel);
+  const read = new Set<number>();
+  walk(rootsOf(kernel), (e) => {
+    if (e.kind === "load") read.add(e.tensor);
+  });
+  // A gather touches no more of its table than it has results.
+  const most = kernel.kind === "map" ? kernel.axis.extent : Number.POSITIVE_INFINITY;
+  const bytes = (tensors: readonly Kernel["tensors"][number][]) =>
+    tensors.reduce((total, t) => total + Math.min(t.elementCount, most) * 4, 0);
+  const { origin } = context.work.node(group.vertices[0]!);
+  return {
+    kind: "dispatch",
+    kernel,
+    bindings: kernel.tensors.map((t) => rangeOf(t.tensor)),
+    label: [kernel.name, origin.path, origin.at].filter((part) => part !== "").join("  "),
+    bytesRead: bytes(kernel.tensors.filter((t) => read.has(t.tensor))),
+    bytesWritten: bytes(kernel.tensors.filter((t) => written.has(t.tensor))),
+  };
+}
+
+function describeTensor(context: BuildContext, id: number): string {
+  const extra = context.extraTensors.get(id);
+  if (extra !== undefined) return extra.label;
+  const { origin, type, op } = context.work.node(id);
+  const where = [origin.path, origin.at].filter((part) => part !== "").join(", ");
+  return `${origin.label || op} ${type.dtype}[${type.shape.join(", ")}]${where === "" ? "" : ` (${where})`}`;
+}
+
+function refusalsOf(context: BuildContext, plan: FusionPlan): readonly Unfused[] {
+  return plan.refusals
+    .filter(({ producer, consumer }) => plan.groupOf.get(producer) !== plan.groupOf.get(consumer))
+    .map(({ producer, consumer, reason }) => ({
+      producer: describeTensor(context, producer),
+      consumer: describeTensor(context, consumer),
+      reason,
+    }));
+}
+
+/** A tensor larger than a buffer of the device: the spec's sizes must shrink. */
+export class TensorTooLargeError extends Error {
+  override readonly name = "TensorTooLargeError";
+  readonly tensor: string;
+  readonly sizeBytes: number;
+  readonly limitBytes: number;
+  constructor(tensor: string, sizeBytes: number, limitBytes: number) {
+    super(`${tensor} takes ${sizeBytes} bytes, a buffer of this device ${limitBytes} at most`);
+    this.tensor = tensor;
+    this.sizeBytes = sizeBytes;
+    this.limitBytes = limitBytes;
+  }
+}

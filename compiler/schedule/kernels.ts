@@ -1,0 +1,433 @@
+import { elementCount, formatType, type NodeId, type TensorType } from "../graph/index.ts";
+import {
+  type Expr,
+  type Kernel,
+  KernelBuilder,
+  type KernelTensor,
+  type MapKernel,
+  type MatmulKernel,
+  type Reduction,
+  type RowKernel,
+  type SegmentKernel,
+  type Store,
+  walk,
+} from "../kernel/index.ts";
+import type { DeviceProfile } from "../program/index.ts";
+import { makeRowDomain, reductionBody } from "./domain.ts";
+import type { FusionPlan, Group } from "./fuse.ts";
+import { Lowering } from "./lower.ts";
+import type { TensorHomes } from "./tensors.ts";
+import { chooseTile, flopsOf, isVectorIndex, tileMultiple, vectorGain } from "./tile.ts";
+import { isHero, matmulAxes, type WorkGraph } from "./work-graph.ts";
+
+/** A tensor that exists only in the plan (negative ids): the chains of a scatter. */
+export interface PlanTensor {
+  readonly id: number;
+  readonly label: string;
+  readonly type: TensorType;
+}
+
+export interface BuildContext {
+  readonly work: WorkGraph;
+  readonly realized: ReadonlySet<NodeId>;
+  readonly plan: FusionPlan;
+  readonly homes: TensorHomes;
+  readonly profile: DeviceProfile;
+  /** Filled while kernels are built. */
+  readonly extraTensors: Map<number, PlanTensor>;
+}
+
+/** The kernels of a group, in order: one, but for scatters, which first link equal indices. */
+export function buildKernels(context: BuildContext, group: Group): readonly Kernel[] {
+  switch (group.kind) {
+    case "map":
+      return [buildMap(context, group)];
+    case "row":
+      return [buildRow(context, group)];
+    case "matmul":
+      return [buildMatmul(context, group)];
+    case "segment":
+      return buildSegment(context, group);
+    default:
+      return group.kind satisfies never;
+  }
+}
+
+function shapeOf(context: BuildContext, id: NodeId): readonly number[] {
+  return context.work.node(id).type.shape;
+}
+
+function buildMap(context: BuildContext, group: Group): MapKernel {
+  const b = new KernelBuilder();
+  const width = group.count % 4 === 0 ? 4 : 1;
+  const axis = b.axis("i", group.count, width);
+  const members = new Set(group.vertices);
+  const lowering: Lowering = new Lowering(context.work, context.realized, b, (id, _index, at) =>
+    members.has(id) ? lowering.compute(id, at) : undefined,
+  );
+  const stores = storesAt(context, group, lowering, group.vertices, axis);
+  const vectors = group.count / width;
+  const software = context.profile.deviceClass === "software";
+  const vectorsPerInvocation = vectors >= 65_536 ? 4 : 1;
+  return {
+    kind: "map",
+    axis,
+    width,
+    vectorsPerInvocation,
+    stores,
+    workgroupSize: software ? 16 : 64,
+    flops: flopsOf(stores.map((s) => s.value)) * group.count,
+    ...describe(context, group, stores.flatMap((s) => [s.index, s.value]), stores),
+  };
+}
+
+/** Stores of the vertices that must go to memory, each at element `index`. */
+function storesAt(
+  context: BuildContext,
+  group: Group,
+  lowering: Lowering,
+  vertices: readonly NodeId[],
+  index: Expr,
+): readonly Store[] {
+  const stored = vertices.filter((id) => context.plan.stored.has(id) && context.plan.groupOf.get(id) === group);
+  return stored.map((id) => ({
+    tensor: context.homes.bindingOf(id),
+    index,
+    value: lowering.compute(id, lowering.b.delinearize(index, shapeOf(context, id))),
+  }));
+}
+
+function buildRow(context: BuildContext, group: Group): RowKernel {
+  const { work, plan, profile } = context;
+  const shape = group.rowShape!;
+  // First with plain axes, to see which way most loads run; then again with that axis four wide.
+  const draft = lowerRow(context, group, { row: 1, inner: 1 });
+  const roots = draft.roots;
+  const innerGain = shape.length % 4 === 0 ? vectorGain(roots, draft.inner) : -1;
+  const rowGain = shape.rows % 4 === 0 ? vectorGain(roots, draft.row) : -1;
+  const wantsRow = rowGain > 0 && rowGain > innerGain;
+  const vector = wantsRow ? "row" : shape.length % 4 === 0 && shape.length >= 8 ? "inner" : "none";
+  const built = vector === "none" ? draft : lowerRow(context, group, { row: vector === "row" ? 4 : 1, inner: vector === "inner" ? 4 : 1 });
+  const stored = group.vertices.filter((id) => plan.stored.has(id));
+  const rowStores: Store[] = [];
+  const sweeps: { reductions: Reduction[]; stores: Store[] }[] = [];
+  const sweepAt = (level: number) => {
+    while (sweeps.length <= level) sweeps.push({ reductions: [], stores: [] });
+    return sweeps[level]!;
+  };
+  for (const id of group.vertices) {
+    const reduction = built.reductions.get(id);
+    if (reduction !== undefined) sweepAt(reduction.level).reductions.push(reduction.reduction);
+  }
+  for (const id of stored) {
+    const tensor = context.homes.bindingOf(id);
+    if (work.count(id) === shape.rows) rowStores.push({ tensor, index: built.row, value: built.rowValue(id) });
+    else {
+      const value = built.fullValue(id);
+      sweepAt(built.levelOf(value)).stores.push({ tensor, index: built.full, value });
+    }
+  }
+  const bodies = sweeps.flatMap((s) => [...s.reductions.map((r) => r.body), ...s.stores.flatMap((x) => [x.index, x.value])]);
+  const all = [...bodies, ...rowStores.flatMap((s) => [s.index, s.value])];
+  const gpu = profile.deviceClass === "gpu" && vector !== "row";
+  const units = shape.length / (vector === "inner" ? 4 : 1);
+  let invocationsPerRow = 1;
+  while (gpu && invocationsPerRow < 256 && invocationsPerRow < units && shape.length >= 32) invocationsPerRow *= 2;
+  const workgroupSize = invocationsPerRow > 1 ? invocationsPerRow : profile.deviceClass === "software" ? 4 : 64;
+  return {
+    kind: "row",
+    row: built.row,
+    inner: built.inner,
+    vector,
+    invocationsPerRow,
+    sweeps,
+    rowStores,
+    workgroupSize,
+    flops: flopsOf(bodies) * shape.rows * shape.length,
+    ...describe(context, group, all, [...sweeps.flatMap((s) => s.stores), ...rowStores]),
+  };
+}
+
+interface LoweredRow {
+  readonly row: ReturnType<KernelBuilder["axis"]>;
+  readonly inner: ReturnType<KernelBuilder["axis"]>;
+  readonly full: Expr;
+  readonly reductions: ReadonlyMap<NodeId, { readonly reduction: Reduction; readonly level: number }>;
+  readonly roots: readonly Expr[];
+  rowValue(id: NodeId): Expr;
+  fullValue(id: NodeId): Expr;
+  /** The sweep in which an expression can first be computed. */
+  levelOf(e: Expr): number;
+}
+
+function lowerRow(context: BuildContext, group: Group, multiples: { row: number; inner: number }): LoweredRow {
+  const { work } = context;
+  const b = new KernelBuilder();
+  const domain = makeRowDomain(b, group.rowShape!, multiples);
+  const members = new Set(group.vertices);
+  const values = new Map<NodeId, Expr>();
+  const lowering: Lowering = new Lowering(work, context.realized, b, (id, _index, at) =>
+    members.has(id) ? (values.get(id) ?? lowering.compute(id, at)) : undefined,
+  );
+  const levels = new Map<string, number>();
+  const levelOf = (e: Expr): number => {
+    let level = 0;
+    walk([e], (x) => {
+      if (x.kind === "value") level = Math.max(level, levels.get(x.name)! + 1);
+    });
+    return level;
+  };
+  const reductions = new Map<NodeId, { reduction: Reduction; level: number }>();
+  const roots: Expr[] = [];
+  for (const id of group.vertices) {
+    if (!isHero(work.node(id))) continue;
+    const { op, body } = reductionBody(work, lowering, id, domain.row, domain.inner);
+    const name = `${op}${reductions.size}`;
+    const level = levelOf(body);
+    reductions.set(id, { reduction: { name, op, dtype: body.dtype, body }, level });
+    levels.set(name, level);
+    values.set(id, b.value(body.dtype, name, [domain.row]));
+    roots.push(body);
+  }
+  const at = (id: NodeId, index: Expr) =>
+    values.get(id) ?? lowering.compute(id, b.delinearize(index, shapeOf(context, id)));
+  for (const id of group.vertices) {
+    if (context.plan.stored.has(id)) roots.push(at(id, work.count(id) === domain.rows ? domain.row : domain.full));
+  }
+  return {
+    row: domain.row,
+    inner: domain.inner,
+    full: domain.full,
+    reductions,
+    roots,
+    levelOf,
+    rowValue: (id) => at(id, domain.row),
+    fullValue: (id) => at(id, domain.full),
+  };
+}
+
+function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
+  const { work, profile } = context;
+  const hero = group.vertices[0]!;
+  const node = work.node(hero);
+  const axes = matmulAxes(node);
+  if (node.op !== "einsum" || axes === undefined) throw new Error("schedule: a matmul kernel without a contraction");
+  const { lhs, rhs, out } = node.attrs;
+  const [lhsId, rhsId] = [node.inputs[0]!, node.inputs[1]!];
+  const sizeOf = (label: number): number =>
+    lhs.includes(label) ? shapeOf(context, lhsId)[lhs.indexOf(label)]! : shapeOf(context, rhsId)[rhs.indexOf(label)]!;
+  const extent = (labels: readonly number[]) => labels.reduce((n, label) => n * sizeOf(label), 1);
+  const [batches, ms, ns, ks] = [extent(axes.batch), extent(axes.m), extent(axes.n), extent(axes.k)];
+  const tile = chooseTile(profile, batches, ms, ns);
+  const kStep = ks % 4 === 0 ? 4 : 1;
+  const b = new KernelBuilder();
+  const batch = b.axis("batch", batches);
+  const m = b.axis("m", ms, tileMultiple(ms, tile.m));
+  const n = b.axis("n", ns, tileMultiple(ns, tile.n));
+  const k = b.axis("k", ks, kStep);
+  const position = new Map<number, Expr>();
+  for (const [labels, axis] of [[axes.batch, batch], [axes.m, m], [axes.n, n], [axes.k, k]] as const) {
+    b.delinearize(axis, labels.map(sizeOf)).forEach((e, i) => {
+      position.set(labels[i]!, e);
+    });
+  }
+  const accumulator = "acc";
+  const members = new Set(group.vertices);
+  const flat = b.axis("element", group.count);
+  const lowering: Lowering = new Lowering(work, context.realized, b, (id, _index, at) => {
+    if (id === hero) return b.value(node.type.dtype, accumulator, [m, n]);
+    return members.has(id) ? lowering.compute(id, at) : undefined;
+  });
+  const left = lowering.element(lhsId, lhs.map((label) => position.get(label)!));
+  const right = lowering.element(rhsId, rhs.map((label) => position.get(label)!));
+  const outIndex = b.linearize(out.map((label) => position.get(label)!), node.type.shape);
+  // The epilogue is written over the flat element and moved to the tile's: reads of its own element stay so.
+  const toTile = new Map<Expr, Expr>([[flat, outIndex]]);
+  const stores = group.vertices
+    .filter((id) => context.plan.stored.has(id))
+    .map((id) => ({
+      tensor: context.homes.bindingOf(id),
+      index: outIndex,
+      value: b.substitute(
+        id === hero
+          ? b.value(node.type.dtype, accumulator, [m, n])
+          : lowering.compute(id, b.delinearize(flat, shapeOf(context, id))),
+        toTile,
+      ),
+    }));
+  const choose = (e: Expr, outer: typeof m, tileSize: number): "outer" | "k" | "none" => {
+    const alongK = kStep === 4 ? vectorGain([e], k) : -1;
+    const alongOuter = tileSize % 4 === 0 && outer.multiple % 4 === 0 ? vectorGain([e], outer) : -1;
+    if (alongOuter > 0 && alongOuter >= alongK) return "outer";
+    return alongK > 0 ? "k" : "none";
+  };
+  const lhsChoice = choose(left, m, tile.m);
+  const rhsChoice = choose(right, n, tile.n);
+  const vectorStores = tile.n % 4 === 0 && n.multiple % 4 === 0 && isVectorIndex(outIndex, n);
+  const epilogueFlops = flopsOf(stores.map((s) => s.value)) * group.count;
+  return {
+    kind: "matmul",
+    batch,
+    m,
+    n,
+    k,
+    tile: { m: tile.m, n: tile.n, k: kStep },
+    lhs: left,
+    rhs: right,
+    lhsVector: lhsChoice === "outer" ? "m" : lhsChoice,
+    rhsVector: rhsChoice === "outer" ? "n" : rhsChoice,
+    accumulator,
+    stores,
+    vectorStores,
+    workgroupSize: tile.workgroupSize,
+    flops: 2 * batches * ms * ns * ks + epilogueFlops,
+    ...describe(context, group, [left, right, ...stores.flatMap((s) => [s.index, s.value])], stores),
+  };
+}
+
+function buildSegment(context: BuildContext, group: Group): readonly Kernel[] {
+  const { work } = context;
+  const hero = group.vertices[0]!;
+  const node = work.node(hero);
+  const [updatesId, indicesId] = [node.inputs[0]!, node.inputs[1]!];
+  const items = work.count(indicesId);
+  const columns = work.count(updatesId) / items;
+  const head = -(2 * group.id + 1);
+  const next = -(2 * group.id + 2);
+  const chainType: TensorType = { dtype: "i32", shape: [items] };
+  const label = node.origin.label;
+  context.extraTensors.set(head, { id: head, label: `${label}_head`, type: chainType });
+  context.extraTensors.set(next, { id: next, label: `${label}_next`, type: chainType });
+
+  const width = columns % 4 === 0 ? 4 : 1;
+  const b = new KernelBuilder();
+  const item = b.axis("item", items);
+  const column = b.axis("column", columns, width);
+  const lowering = new Lowering(work, context.realized, b);
+  const updateIndex = b.addIndex(b.scaleIndex(item, columns), column);
+  const value = lowering.element(updatesId, b.delinearize(updateIndex, shapeOf(context, updatesId)));
+  const rowIndex = lowering.element(indicesId, b.delinearize(item, shapeOf(context, indicesId)));
+  const software = context.profile.deviceClass === "software";
+  const segment: SegmentKernel = {
+    kind: "segment",
+    item,
+    column,
+    width,
+    headTensor: head,
+    nextTensor: next,
+    value,
+    rowIndex,
+    outTensor: context.homes.bindingOf(hero),
+    workgroupSize: software ? 16 : 64,
+    flops: items * columns,
+    ...describe(context, group, [value, rowIndex], [], [head, next], [context.homes.bindingOf(hero)]),
+  };
+  return [linkKernel(context, group, indicesId, items, head, next), segment];
+}
+
+/** head[i] = 1 where i is the first item of its row; next[i] = the next item of the same row, or the item count. */
+function linkKernel(
+  context: BuildContext,
+  group: Group,
+  indicesId: NodeId,
+  items: number,
+  head: number,
+  next: number,
+): RowKernel {
+  const b = new KernelBuilder();
+  const vector = items % 4 === 0 && items >= 8 ? "inner" : "none";
+  const domain = makeRowDomain(
+    b,
+    { key: "", runs: [{ size: items, reduced: false }, { size: items, reduced: true }], rows: items, length: items },
+    { row: 1, inner: vector === "inner" ? 4 : 1 },
+  );
+  const lowering = new Lowering(context.work, context.realized, b);
+  const indexAt = (e: Expr) => lowering.element(indicesId, b.delinearize(e, shapeOf(context, indicesId)));
+  const equal = b.call("eq", indexAt(domain.inner), indexAt(domain.row));
+  const none = b.constant("i32", items);
+  const later = b.call("and", equal, b.call("lt", domain.row, domain.inner));
+  const reductions: Reduction[] = [
+    { name: "first", op: "min", dtype: "i32", body: b.select(equal, domain.inner, none) },
+    { name: "next", op: "min", dtype: "i32", body: b.select(later, domain.inner, none) },
+  ];
+  const isHead = b.call("eq", b.value("i32", "first", [domain.row]), domain.row);
+  const rowStores: Store[] = [
+    { tensor: head, index: domain.row, value: b.select(isHead, b.constant("i32", 1), b.constant("i32", 0)) },
+    { tensor: next, index: domain.row, value: b.value("i32", "next", [domain.row]) },
+  ];
+  const { name, ...rest } = describe(context, group, reductions.map((r) => r.body), rowStores);
+  return {
+    kind: "row",
+    row: domain.row,
+    inner: domain.inner,
+    vector,
+    invocationsPerRow: 1,
+    sweeps: [{ reductions, stores: [] }],
+    rowStores,
+    workgroupSize: context.profile.deviceClass === "software" ? 4 : 64,
+    flops: 0,
+    ...rest,
+    name: `link_${name}`,
+  };
+}
+
+/** Name, comments and bindings: everything loaded or stored, each once, results last. */
+function describe(
+  context: BuildContext,
+  group: Group,
+  roots: readonly Expr[],
+  stores: readonly Store[],
+  alsoRead: readonly number[] = [],
+  alsoWritten: readonly number[] = [],
+): { readonly name: string; readonly comments: readonly string[]; readonly tensors: readonly KernelTensor[] } {
+  const { work, homes, plan } = context;
+  const loaded = new Set<number>(alsoRead);
+  walk(roots, (e) => {
+    if (e.kind === "load") loaded.add(e.tensor);
+  });
+  const written = new Set<number>([...stores.map((s) => s.tensor), ...alsoWritten]);
+  const writtenBuffers = new Set([...written].map((id) => homes.bufferKeyOf(id)));
+  const names = new Set<string>();
+  const tensors = [...loaded, ...[...written].filter((id) => !loaded.has(id))].map((id): KernelTensor => {
+    const extra = context.extraTensors.get(id);
+    const type = extra?.type ?? work.node(id).type;
+    const label = extra?.label ?? tensorLabel(context, id);
+    const name = uniqueName(label, names);
+    const access = writtenBuffers.has(homes.bufferKeyOf(id)) ? "read_write" : "read";
+    const comment = extra === undefined ? `${formatType(type)} ${work.node(id).origin.path}`.trimEnd() : formatType(type);
+    return { tensor: id, name, dtype: type.dtype, elementCount: elementCount(type.shape), access, comment };
+  });
+  const visible = group.vertices.filter((id) => plan.stored.has(id) || isHero(work.node(id)));
+  const comments = group.vertices.map((id) => {
+    const { origin, type } = work.node(id);
+    return [`${origin.label || work.node(id).op}: ${formatType(type)}`, origin.path, origin.at].filter((x) => x !== "").join("  ");
+  });
+  return { name: kernelName(visible.map((id) => work.node(id).origin.label || work.node(id).op)), comments, tensors };
+}
+
+function tensorLabel(context: BuildContext, id: number): string {
+  const node = context.work.node(id);
+  if (node.op === "input" || node.op === "state") return node.attrs.name;
+  return node.origin.label || node.op;
+}
+
+/** A WGSL identifier not yet in `taken`. */
+function uniqueName(label: string, taken: Set<string>): string {
+  const base = identifier(label);
+  let name = base;
+  for (let i = 2; taken.has(name); i++) name = `${base}_${i}`;
+  taken.add(name);
+  return name;
+}
+
+/** Underscores lead and trail nothing, digits do not lead; `t_` keeps clear of WGSL's reserved words. */
+function identifier(label: string): string {
+  const plain = label.replace(/[^A-Za-z0-9]+/g, "_").replace(/^_+|_+$/g, "");
+  return `t_${plain === "" ? "value" : plain}`;
+}
+
+function kernelName(labels: readonly string[]): string {
+  const words = [...new Set(labels.map((label) => identifier(label).slice(2)))];
+  const name = words.join("_").slice(0, 56).replace(/_+$/, "");
+  return name === "" ? "kernel" : name;
+}

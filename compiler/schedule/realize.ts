@@ -1,0 +1,166 @@
+import type { Node, NodeId } from "../graph/index.ts";
+import { isHero, isStorage, type WorkGraph } from "./work-graph.ts";
+
+/** Arithmetic weight of one element of an op; movement is free (it is index arithmetic). */
+function ownCost(node: Node): number {
+  switch (node.op) {
+    case "erf":
+      return 16;
+    case "uniform":
+      return 12;
+    case "exp":
+    case "log":
+    case "tanh":
+    case "pow":
+    case "sin":
+    case "cos":
+      return 8;
+    case "hash":
+      return 6;
+    case "sqrt":
+    case "rsqrt":
+      return 4;
+    case "div":
+    case "take":
+    case "concat":
+    case "pad":
+      return 2;
+    case "reshape":
+    case "transpose":
+    case "broadcast":
+    case "slice":
+    case "stop_gradient":
+    case "constant":
+    case "iota":
+      return 0;
+    default:
+      return 1;
+  }
+}
+
+export function isMovement(node: Node): boolean {
+  switch (node.op) {
+    case "reshape":
+    case "transpose":
+    case "broadcast":
+    case "slice":
+    case "stop_gradient":
+    case "pad":
+    case "concat":
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** A prologue is computed again for every tile that reads the operand: only this much is worth it. */
+const PROLOGUE_COST = 3;
+/** From here on, two readers compute a value once and read it rather than computing it twice. */
+const SHARED_COST = 6;
+/** From here on, a value is computed once rather than once for each element it is broadcast to. */
+const BROADCAST_COST = 4;
+/** An expression longer than this is cut. */
+const LONGEST_EXPRESSION = 96;
+/** Distinct tensors that one expression may read: leaves room for stores among the 8 bindings every device has. */
+const MOST_READS = 5;
+
+/**
+ * Chooses the nodes that are computed once and have a name in the plan; all others are computed inside their users.
+ * A realized node is stored only if, after fusion, some other kernel reads it.
+ * @param fuse when false every op is realized, but for constants, counters and what is index arithmetic in any framework
+ */
+export function chooseRealized(work: WorkGraph, fuse: boolean): ReadonlySet<NodeId> {
+  const realized = new Set<NodeId>();
+  const cost = new Float64Array(work.nodes.length);
+  const reads: (readonly NodeId[])[] = [];
+  const readers = fuse ? countReaders(work) : [];
+  for (const node of byDependency(work)) {
+    if (isStorage(node)) {
+      cost[node.id] = 1;
+      reads[node.id] = [node.id];
+      continue;
+    }
+    let own = ownCost(node);
+    const sources = new Set<NodeId>();
+    for (const input of node.inputs) {
+      if (realized.has(input)) {
+        own += 1;
+        sources.add(input);
+      } else {
+        own += cost[input]!;
+        for (const source of reads[input]!) sources.add(source);
+      }
+    }
+    cost[node.id] = own;
+    reads[node.id] = [...sources];
+    const choose = fuse
+      ? worthRealizing(work, node, own, reads[node.id]!, readers[node.id]!)
+      : !(node.op === "constant" || node.op === "iota" || node.op === "broadcast" || node.op === "reshape" ||
+          node.op === "stop_gradient");
+    if (work.isRequired(node.id) || isHero(node) || choose) realized.add(node.id);
+  }
+  return realized;
+}
+
+/** Copies come after the nodes they copy, though their ids are greater than those of their users' users. */
+function byDependency(work: WorkGraph): readonly Node[] {
+  return work.nodes;
+}
+
+function worthRealizing(
+  work: WorkGraph,
+  node: Node,
+  cost: number,
+  reads: readonly NodeId[],
+  readers: ReadonlySet<NodeId>,
+): boolean {
+  if (node.op === "constant" || node.op === "iota") return false;
+  const count = work.count(node.id);
+  if (isMovement(node)) return false;
+  if (cost > LONGEST_EXPRESSION || reads.length > MOST_READS) return true;
+  if (cost > PROLOGUE_COST && feedsMatmul(work, node.id)) return true;
+  if (feedsScatterIndices(work, node.id)) return true;
+  // A value made of (almost) nothing, such as a dropout mask, is cheaper made again than read.
+  const bigReads = reads.filter((source) => work.count(source) * 16 >= count).length;
+  if (readers.size >= 2 && bigReads >= 1 && (cost >= SHARED_COST || bigReads >= 2)) return true;
+  return cost >= BROADCAST_COST && reads.length > 0 && isBroadcast(work, node.id, count);
+}
+
+/** The heroes and required nodes that would compute each node, if nothing else were realized (at most 4 are told apart). */
+function countReaders(work: WorkGraph): ReadonlySet<NodeId>[] {
+  const readers: Set<NodeId>[] = work.nodes.map(() => new Set<NodeId>());
+  for (let id = work.nodes.length - 1; id >= 0; id--) {
+    for (const user of work.users[id]!) {
+      const node = work.node(user);
+      if (isHero(node) || work.isRequired(user)) readers[id]!.add(user);
+      else for (const reader of readers[user]!) if (readers[id]!.size < 4) readers[id]!.add(reader);
+    }
+  }
+  return readers;
+}
+
+/** Whether a matmul reads the node, directly or moved. */
+function feedsMatmul(work: WorkGraph, id: NodeId): boolean {
+  return work.users[id]!.some((user) => {
+    const node = work.node(user);
+    if (node.op === "einsum") return isHero(node);
+    return isMovement(node) && feedsMatmul(work, user);
+  });
+}
+
+function feedsScatterIndices(work: WorkGraph, id: NodeId): boolean {
+  return work.users[id]!.some((user) => {
+    const node = work.node(user);
+    if (node.op === "scatter_add") return node.inputs[1] === id;
+    return node.op === "reshape" && feedsScatterIndices(work, user);
+  });
+}
+
+/** Whether some user repeats the node eight times or more. */
+function isBroadcast(work: WorkGraph, id: NodeId, count: number): boolean {
+  return work.users[id]!.some((user) => {
+    const node = work.node(user);
+    if (node.op === "broadcast") return work.count(user) >= 8 * count;
+    return node.op === "reshape" && isBroadcast(work, user, count);
+  });
+}

@@ -1,0 +1,160 @@
+import type { NodeId } from "../graph/index.ts";
+import type { FusionPlan, Group } from "./fuse.ts";
+import { isStorage, type WorkGraph } from "./work-graph.ts";
+
+/** Which buffer a tensor lies in, before offsets in the arena are known. Arenas count as one buffer. */
+export type Home =
+  | { readonly kind: "arena" }
+  | { readonly kind: "input"; readonly name: string; readonly offset: number }
+  | { readonly kind: "state"; readonly name: string; readonly offset: number }
+  | { readonly kind: "packed"; readonly pack: NodeId; readonly offset: number }
+  /** A piece of an arena tensor. */
+  | { readonly kind: "piece"; readonly of: NodeId; readonly offset: number };
+
+/**
+ * Homes of all tensors. Updates go straight into their state where no invocation can read what another has overwritten,
+ * else through the arena and a copy.
+ */
+export class TensorHomes {
+  /** Updated node -> state that it is computed into. */
+  readonly inPlace: ReadonlyMap<NodeId, string>;
+  /** Groups that must run before another because it overwrites a state that they read. */
+  readonly orderedBefore: ReadonlyMap<Group, ReadonlySet<Group>>;
+  readonly #work: WorkGraph;
+
+  constructor(work: WorkGraph, plan: FusionPlan) {
+    this.#work = work;
+    const inPlace = new Map<NodeId, string>();
+    const ordered = new Map<Group, Set<Group>>();
+    const readers = stateReaders(work, plan);
+    for (const { state, node } of work.updates) {
+      const group = plan.groupOf.get(node);
+      if (group === undefined || group.kind !== "map") continue;
+      const others = [...(readers.get(state) ?? [])].filter((g) => g !== group);
+      if (!readsOnlyOwnElement(work, plan, group, state)) continue;
+      if (others.some((reader) => waitsFor(reader, group, ordered))) continue;
+      inPlace.set(node, state);
+      let before = ordered.get(group);
+      if (before === undefined) {
+        before = new Set();
+        ordered.set(group, before);
+      }
+      for (const reader of others) before.add(reader);
+    }
+    this.inPlace = inPlace;
+    this.orderedBefore = ordered;
+  }
+
+  homeOf(tensor: NodeId): Home {
+    if (tensor < 0) return { kind: "arena" };
+    const state = this.inPlace.get(tensor);
+    if (state !== undefined) return { kind: "state", name: state, offset: 0 };
+    const packed = this.#work.packed.get(tensor);
+    if (packed !== undefined) return { kind: "packed", pack: packed.pack, offset: packed.offset };
+    const node = this.#work.node(tensor);
+    switch (node.op) {
+      case "input":
+      case "parameter":
+        return { kind: "input", name: node.attrs.name, offset: 0 };
+      case "state":
+        return { kind: "state", name: node.attrs.name, offset: 0 };
+      case "pack":
+        return { kind: "packed", pack: tensor, offset: 0 };
+      case "view": {
+        if (!isStorage(node)) return { kind: "arena" };
+        const base = this.homeOf(this.#work.stripReshapes(node.inputs[0]!));
+        const { offset } = node.attrs;
+        if (base.kind === "arena") return { kind: "piece", of: this.#work.stripReshapes(node.inputs[0]!), offset };
+        return { ...base, offset: base.offset + offset };
+      }
+      default:
+        return { kind: "arena" };
+    }
+  }
+
+  /** One word a buffer: two tensors with the same word are bound from the same buffer. */
+  bufferKeyOf(tensor: NodeId): string {
+    const home = this.homeOf(tensor);
+    switch (home.kind) {
+      case "arena":
+      case "piece":
+        return "arena";
+      case "input":
+      case "state":
+        return `${home.kind} ${home.name}`;
+      case "packed":
+        return `packed ${home.pack}`;
+      default:
+        return home satisfies never;
+    }
+  }
+
+  /** The id under which a kernel binds a result: the state itself where the result replaces it. */
+  bindingOf(tensor: NodeId): NodeId {
+    const state = this.inPlace.get(tensor);
+    return (state === undefined ? undefined : this.#work.stateNode(state)) ?? tensor;
+  }
+}
+
+/** Groups that read each state, itself or a view of it. */
+function stateReaders(work: WorkGraph, plan: FusionPlan): ReadonlyMap<string, ReadonlySet<Group>> {
+  const readers = new Map<string, Set<Group>>();
+  for (const group of plan.groups) {
+    for (const vertex of group.vertices) {
+      for (const source of plan.sourcesOf(vertex)) {
+        const state = stateUnder(work, source);
+        if (state === undefined) continue;
+        const set = readers.get(state);
+        if (set === undefined) readers.set(state, new Set([group]));
+        else set.add(group);
+      }
+    }
+  }
+  return readers;
+}
+
+function stateUnder(work: WorkGraph, tensor: NodeId): string | undefined {
+  const node = work.node(tensor);
+  if (node.op === "state") return node.attrs.name;
+  return node.op === "view" ? stateUnder(work, work.stripReshapes(node.inputs[0]!)) : undefined;
+}
+
+/** In a map over the state's own elements, the only element read is the one that is about to be replaced. */
+function readsOnlyOwnElement(work: WorkGraph, plan: FusionPlan, group: Group, state: string): boolean {
+  return group.vertices.every((vertex) =>
+    plan.sourcesOf(vertex).every((source) => {
+      if (stateUnder(work, source) !== state) return true;
+      return work.node(source).op === "state" && plan.placeOf(vertex, source) === "full";
+    }),
+  );
+}
+
+/** Whether `group` runs after `target` in any order that the plan allows. */
+function waitsFor(group: Group, target: Group, ordered: ReadonlyMap<Group, ReadonlySet<Group>>): boolean {
+  const seen = new Set<Group>();
+  const stack = [group];
+  while (stack.length > 0) {
+    const next = stack.pop()!;
+    if (next === target) return true;
+    if (seen.has(next)) continue;
+    seen.add(next);
+    stack.push(...next.before, ...(ordered.get(next) ?? []));
+  }
+  return false;
+}
+
+/** Groups in an order in which every kernel finds its sources computed and its states not yet overwritten. */
+export function orderGroups(plan: FusionPlan, homes: TensorHomes): readonly Group[] {
+  const order: Group[] = [];
+  const done = new Set<Group>();
+  const visit = (group: Group): void => {
+    if (done.has(group)) return;
+    done.add(group);
+    const before = [...group.before, ...(homes.orderedBefore.get(group) ?? [])];
+    for (const other of before.sort((a, b) => a.firstPosition - b.firstPosition)) visit(other);
+    order.push(group);
+  };
+  // Those that only overwrite states go last, as late as their readers.
+  for (const group of [...plan.groups].sort((a, b) => a.firstPosition - b.firstPosition)) visit(group);
+  return order;
+}

@@ -1,0 +1,65 @@
+import { alignmentOf, type AxisExpr, type Expr, laneStride, walk } from "../kernel/index.ts";
+import type { DeviceProfile } from "../program/index.ts";
+
+/** Register tile of a matmul and how many invocations a workgroup has. */
+export interface TileChoice {
+  readonly m: number;
+  readonly n: number;
+  readonly workgroupSize: number;
+}
+
+function largestPowerOfTwo(limit: number, most: number): number {
+  let p = 1;
+  while (p * 2 <= limit && p * 2 <= most) p *= 2;
+  return p;
+}
+
+/**
+ * A CPU behind the driver wants tiles as large as its registers hold and few invocations; a GPU wants enough
+ * invocations to fill it, so the tile shrinks while there are too few.
+ */
+export function chooseTile(profile: DeviceProfile, batch: number, m: number, n: number): TileChoice {
+  const software = profile.deviceClass === "software";
+  let tileM = largestPowerOfTwo(m, 8);
+  let tileN = largestPowerOfTwo(n, software ? 16 : 8);
+  const tiles = () => batch * Math.ceil(m / tileM) * Math.ceil(n / tileN);
+  const wanted = software ? 16 : 4096;
+  while (tiles() < wanted && (tileM > 4 || tileN > 4)) {
+    if (tileN > tileM) tileN /= 2;
+    else tileM /= 2;
+  }
+  return { m: tileM, n: tileN, workgroupSize: software ? 4 : 64 };
+}
+
+/** The greatest power of two, at most 16, that divides every tile's origin: the last tile ends at the extent. */
+export function tileMultiple(extent: number, tile: number): number {
+  let p = 1;
+  while (p < 16 && tile % (p * 2) === 0 && (extent - tile) % (p * 2) === 0) p *= 2;
+  return p;
+}
+
+/** Loads among `roots` that can be read four at a time along `axis`, less those that would be gathered one by one. */
+export function vectorGain(roots: Iterable<Expr>, axis: AxisExpr): number {
+  let gain = 0;
+  walk(roots, (e) => {
+    if (e.kind !== "load") return;
+    const stride = laneStride(e.index, axis, 4);
+    if (stride === 0) return;
+    gain += stride === 1 && alignmentOf(e.index) % 4 === 0 ? 1 : -1;
+  });
+  return gain;
+}
+
+/** Whether the index `e` runs through four neighbours along `axis`, from a multiple of four. */
+export function isVectorIndex(e: Expr, axis: AxisExpr): boolean {
+  return laneStride(e, axis, 4) === 1 && alignmentOf(e) % 4 === 0;
+}
+
+/** Floating-point operations of one evaluation. */
+export function flopsOf(roots: Iterable<Expr>): number {
+  let count = 0;
+  walk(roots, (e) => {
+    if (e.dtype === "f32" && (e.kind === "call" || e.kind === "select")) count += 1;
+  });
+  return count;
+}

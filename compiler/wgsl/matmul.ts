@@ -1,0 +1,113 @@
+import type { Expr, MatmulKernel } from "../kernel/index.ts";
+import { Emitter, splat } from "./emitter.ts";
+import { Adopted, collectVectorLoads, collectVectorStores, writeModule } from "./module.ts";
+
+const COMPONENTS = ["x", "y", "z", "w"] as const;
+
+/**
+ * A register tile of `tile.m` x `tile.n` outputs an invocation, accumulated as vec4s along n in steps of `tile.k`. Each
+ * operand is read four at a time along the axis in which its elements are neighbours.
+ */
+export function printMatmul(kernel: MatmulKernel): string {
+  const adopted = new Adopted();
+  const { b } = adopted;
+  const [batch, m, n, k] = [kernel.batch, kernel.m, kernel.n, kernel.k].map((axis) => adopted.axis(axis));
+  if (batch === undefined || m === undefined || n === undefined || k === undefined) throw new Error("wgsl: no axes");
+  const lhs = adopted.expr(kernel.lhs);
+  const rhs = adopted.expr(kernel.rhs);
+  const stores = adopted.stores(kernel.stores);
+  const { tile } = kernel;
+  const lhsLane = kernel.lhsVector === "m" ? m : kernel.lhsVector === "k" ? k : undefined;
+  const rhsLane = kernel.rhsVector === "n" ? n : kernel.rhsVector === "k" ? k : undefined;
+  const vectors = new Set<number>();
+  collectVectorLoads([lhs], lhsLane, vectors);
+  collectVectorLoads([rhs], rhsLane, vectors);
+  collectVectorLoads(stores.map((s) => s.value), n, vectors);
+  collectVectorStores(stores, n, vectors);
+  const emitter = new Emitter(kernel.tensors, vectors);
+
+  const tilesN = Math.ceil(n.extent / tile.n);
+  const tilesM = Math.ceil(m.extent / tile.m);
+  const origin = (index: string, size: number, extent: number) =>
+    extent % size === 0 ? `${index} * ${size}` : `min(${index} * ${size}, ${extent - size})`;
+  emitter.line(`let n = ${origin(`(invocation % ${tilesN})`, tile.n, n.extent)};`);
+  emitter.line(`let m = ${origin(`(invocation / ${tilesN} % ${tilesM})`, tile.m, m.extent)};`);
+  emitter.line(`let batch = invocation / ${tilesN * tilesM};`);
+  emitter.bindAxis(batch, "batch");
+  emitter.bindAxis(m, "m");
+  emitter.bindAxis(n, "n");
+
+  const moved = (e: Expr, by: { readonly m?: number; readonly n?: number; readonly k?: number }): Expr => {
+    const to = new Map<Expr, Expr>();
+    if (by.m) to.set(m, b.addIndex(m, b.constant("i32", by.m)));
+    if (by.n) to.set(n, b.addIndex(n, b.constant("i32", by.n)));
+    if (by.k) to.set(k, b.addIndex(k, b.constant("i32", by.k)));
+    return to.size === 0 ? e : b.substitute(e, to);
+  };
+  const rows = Array.from({ length: tile.m }, (_, i) => i);
+  const quads = Array.from({ length: tile.n / 4 }, (_, j) => j);
+  const steps = Array.from({ length: tile.k }, (_, s) => s);
+  for (const i of rows) for (const j of quads) emitter.line(`var acc_${i}_${j} = vec4<f32>();`);
+
+  emitter.block(`for (var k = 0; k < ${k.extent}; k += ${tile.k})`, () => {
+    emitter.bindAxis(k, "k");
+    const left = (i: number, step: number): string => {
+      if (kernel.lhsVector === "k") {
+        const value = emitter.emit(moved(lhs, { m: i }), k);
+        return value.width === 4 ? `${nameOf(value.text)}.${COMPONENTS[step]}` : value.text;
+      }
+      if (kernel.lhsVector === "m") {
+        const value = emitter.emit(moved(lhs, { m: i - (i % 4), k: step }), m);
+        return value.width === 4 ? `${nameOf(value.text)}.${COMPONENTS[i % 4]}` : value.text;
+      }
+      return emitter.emit(moved(lhs, { m: i, k: step })).text;
+    };
+    const right = (j: number, step: number): string => {
+      if (kernel.rhsVector === "n") {
+        return splat(emitter.emit(moved(rhs, { n: 4 * j, k: step }), n), "f32", 4);
+      }
+      const parts = COMPONENTS.map((_, c) => {
+        if (kernel.rhsVector !== "k") return emitter.emit(moved(rhs, { n: 4 * j + c, k: step })).text;
+        const value = emitter.emit(moved(rhs, { n: 4 * j + c }), k);
+        return value.width === 4 ? `${nameOf(value.text)}.${COMPONENTS[step]}` : value.text;
+      });
+      return `vec4<f32>(${parts.join(", ")})`;
+    };
+    const names = new Map<string, string>();
+    const nameOf = (text: string): string => {
+      if (/^\w+$/.test(text)) return text;
+      let name = names.get(text);
+      if (name === undefined) {
+        name = emitter.fresh("t_");
+        emitter.line(`let ${name} = ${text};`);
+        names.set(text, name);
+      }
+      return name;
+    };
+    for (const step of steps) {
+      const columns = quads.map((j) => nameOf(right(j, step)));
+      for (const i of rows) {
+        const a = nameOf(left(i, step));
+        for (const j of quads) emitter.line(`acc_${i}_${j} += ${a} * ${columns[j]};`);
+      }
+    }
+  });
+
+  for (const i of rows) {
+    for (const j of quads) {
+      // The epilogue of these four elements: the accumulator takes the name of theirs.
+      const accumulator = `acc_${i}_${j}`;
+      emitter.bindValue(accumulator, accumulator, 4);
+      const own = b.value("f32", accumulator, [m, n]);
+      const to = new Map<Expr, Expr>([[b.value("f32", kernel.accumulator, [m, n]), own]]);
+      const placed = stores.map((s) => ({
+        tensor: s.tensor,
+        index: moved(s.index, { m: i, n: 4 * j }),
+        value: moved(b.substitute(s.value, to), { m: i, n: 4 * j }),
+      }));
+      emitter.expect(placed.flatMap((s) => [s.index, s.value]));
+      for (const s of placed) emitter.store(s.tensor, s.index, emitter.emit(s.value, n), n);
+    }
+  }
+  return writeModule(kernel, vectors, emitter, { wholeWorkgroups: false, workgroupVariables: [] });
+}
