@@ -144,9 +144,6 @@ const steps: readonly Step[] = [
   },
 ];
 
-/** How many kinds of step there are. */
-export const stepCount = steps.length;
-
 /**
  * A random smooth graph: parameters p0.. (f32), at most 60 steps, output `objective` (f32 []). `finish` may add more.
  */
