@@ -134,7 +134,7 @@ class DeviceExecutor implements Executor {
         offsetBytes: place.offsetBytes,
         sizeBytes: byteLength(place),
       }));
-      const reading = this.memory.readBack.encode(encoder, ranges, `${name} ${places.length}`);
+      const reading = this.memory.readBack.encode(encoder, ranges);
       this.kiln.device.queue.submit([encoder.finish()]);
       return reading.after();
     });

@@ -96,7 +96,7 @@ export class DeviceMemory {
         sizeBytes: Math.min(chunkBytes, sizeBytes - at),
       };
       const encoder = this.#kiln.device.createCommandEncoder({ label: `read ${name}` });
-      const pending = this.readBack.encode(encoder, [range], "state");
+      const pending = this.readBack.encode(encoder, [range]);
       this.#kiln.device.queue.submit([encoder.finish()]);
       yield* await pending.after().bytes;
     }
