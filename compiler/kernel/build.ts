@@ -169,6 +169,9 @@ export class KernelBuilder implements ScalarBuilder {
     if (!isZero(whole)) return this.addIndex(whole, this.floorDiv(rest, divisor));
     // (x div b) div c = x div (b c)
     if (a.kind === "div") return this.floorDiv(a.of, a.by * divisor);
+    // (g x + small) div (g c) = x div c
+    const grouped = this.#factor(a, divisor);
+    if (grouped !== undefined) return this.floorDiv(grouped.whole, divisor / grouped.factor);
     const range = { min: Math.floor(a.min / divisor), max: Math.floor(a.max / divisor) };
     return this.#intern(`/:${divisor}:${a.id}`, () => ({ kind: "div", dtype: "i32", of: a, by: divisor, ...range }));
   }
@@ -181,6 +184,12 @@ export class KernelBuilder implements ScalarBuilder {
     if (rest.min >= 0 && rest.max < divisor) return rest;
     if (!isZero(whole)) return this.modulo(rest, divisor);
     if (a.kind === "mod" && a.by % divisor === 0) return this.modulo(a.of, divisor);
+    // (g x + small) mod (g c) = g (x mod c) + small
+    const grouped = this.#factor(a, divisor);
+    if (grouped !== undefined) {
+      const { factor, whole, rest: small } = grouped;
+      return this.addIndex(this.scaleIndex(this.modulo(whole, divisor / factor), factor), small);
+    }
     return this.#intern(`%:${divisor}:${a.id}`, () => ({
       kind: "mod", dtype: "i32", of: a, by: divisor, min: 0, max: divisor - 1,
     }));
@@ -195,6 +204,20 @@ export class KernelBuilder implements ScalarBuilder {
     const wholeConstant = Math.floor(constant / divisor);
     const whole = divisible.map((t) => ({ atom: t.atom, coefficient: t.coefficient / divisor }));
     return { whole: this.#sum(whole, wholeConstant), rest: this.#sum(rest, constant - wholeConstant * divisor) };
+  }
+
+  /** a = factor * whole + rest with 0 <= rest < factor, where the factor divides the divisor; the largest there is. */
+  #factor(
+    a: Expr,
+    divisor: number,
+  ): { readonly factor: number; readonly whole: Expr; readonly rest: Expr } | undefined {
+    const factors = new Set(termsOf(a).map((t) => greatestCommonDivisor(Math.abs(t.coefficient), divisor)));
+    for (const factor of [...factors].sort((x, y) => y - x)) {
+      if (factor <= 1) break;
+      const { whole, rest } = this.#split(a, factor);
+      if (rest.min >= 0 && rest.max < factor && !isZero(whole)) return { factor, whole, rest };
+    }
+    return undefined;
   }
 
   linearize(at: readonly Expr[], shape: readonly number[]): Expr {
@@ -305,6 +328,12 @@ function termsOf(e: Expr): readonly Term[] {
 
 function constantOf(e: Expr): number {
   return e.kind === "sum" ? e.constant : e.kind === "constant" ? e.value : 0;
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  let [x, y] = [a, b];
+  while (y !== 0) [x, y] = [y, x % y];
+  return x;
 }
 
 function isZero(e: Expr): boolean {
