@@ -17,16 +17,23 @@ import {
 import type { Fixture } from "./fixture.ts";
 import { type Evaluated, lossesFrom, need, type Run } from "./runs.ts";
 
+export interface ReferenceOptions {
+  /** The state is split into groups of at most so many bytes. */
+  readonly maxBufferBytes: number;
+  /** Applied to the graphs before they are evaluated. */
+  readonly rewrite: (graph: Graph) => Graph;
+}
+
 /**
  * Trains in float64 with the graph's reference evaluator: elaborate, autodiff and training without any kernel.
- * The state is split into groups of at most `maxBufferBytes`.
  */
 export function referenceRun(
   models: { readonly training: ForwardGraph; readonly evaluation: ForwardGraph },
   recipe: Recipe,
   fixture: Fixture,
-  maxBufferBytes: number,
+  options: ReferenceOptions,
 ): Run {
+  const { maxBufferBytes, rewrite } = options;
   const layout = layoutParameters(models.training.parameters, recipe, {
     maxBufferBytes,
     alignmentBytes: 256,
@@ -37,8 +44,8 @@ export function referenceRun(
     const place = need(places.get(name), `the model has no parameter ${name}`);
     need(states.get(place.buffer), place.buffer).data.set(data, place.offset);
   }
-  const trainStep = buildTrainStep(models.training, recipe, layout, gradients);
-  const evaluation = buildEvaluate(models.evaluation, layout);
+  const trainStep = rewrite(buildTrainStep(models.training, recipe, layout, gradients));
+  const evaluation = rewrite(buildEvaluate(models.evaluation, layout));
 
   return {
     parameters: layout.parameters,
