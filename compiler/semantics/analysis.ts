@@ -34,6 +34,7 @@ export class Analysis {
   #nesting = 0;
   #evaluations = 0;
   #instances = 0;
+  #mistakes = 0;
   #stopped = false;
 
   constructor(
@@ -52,12 +53,15 @@ export class Analysis {
   }
 
   report(diagnostic: Diagnostic): void {
+    this.#mistakes++;
+    // No limit to tell of: there are errors enough already.
+    if (this.#mistakes >= limits.mistakes) this.#stopped = true;
     this.#report(diagnostic);
   }
 
   /** Reports and gives the error value. */
   fail(diagnostic: Diagnostic): Value {
-    this.#report(diagnostic);
+    this.report(diagnostic);
     return errorValue;
   }
 

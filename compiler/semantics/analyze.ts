@@ -5,7 +5,7 @@ import {
   type SourceFile,
   type Span,
 } from "../diagnostics/index.ts";
-import type { DataDeclaration, LayerDeclaration, TrainDeclaration } from "../syntax/index.ts";
+import type { DataDeclaration, TrainDeclaration } from "../syntax/index.ts";
 import { Analysis, type Env, type ModelResults } from "./analysis.ts";
 import { runBody } from "./bodies.ts";
 import { checkNames } from "./check-names.ts";
@@ -93,7 +93,7 @@ export function analyze(root: string, options: AnalyzeOptions): AnalysisResult {
       if ("value" in value) settings[name] = value.value;
     }
     model = analyzeTraining(a, scope, options.data ?? {});
-    checkNames(scopes.values(), report);
+    checkNames(scopes.values(), report, () => diagnostics.size < limits.diagnostics);
   }
   const sorted = [...diagnostics.values()].sort(compareDiagnostics);
   return { model: hasErrors(sorted) ? undefined : model, diagnostics: sorted, sources, settings };

@@ -1,6 +1,6 @@
 import type { Diagnostic, SourceFile, Span } from "../diagnostics/index.ts";
 import { type ImportItem, parse, type SpecFile } from "../syntax/index.ts";
-import { importNotFound, importOutside, importTooDeep, importTooLong, tooManyFiles } from "./errors.ts";
+import { importNotFound, importOutside, importTooDeep, tooManyFiles } from "./errors.ts";
 import { limits } from "./limits.ts";
 
 /** Texts by path; undefined where there is no such file. Paths use `/`. */
@@ -34,9 +34,8 @@ export function loadFiles(
   const rootFolder = folderOf(rootPath);
 
   const load = (place: Place, text: string, depth: number): LoadedFile => {
-    const source = { name: place.path, text: text.slice(0, limits.fileLength) };
+    const source = { name: place.path, text };
     sources.push(source);
-    if (text.length > limits.fileLength) report(importTooLong(place.path, text.length));
     const { ast, diagnostics } = parse(source);
     for (const d of diagnostics) report(d);
     const imports: LoadedFile[] = [];

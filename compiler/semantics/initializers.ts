@@ -90,6 +90,10 @@ function positive(name: string, settings: ReadonlyMap<string, number>): string |
   return get(settings, name) > 0 ? undefined : `\`${name}\` must be above 0`;
 }
 
+export function isInitializer(name: string): boolean {
+  return rules.has(name);
+}
+
 /** The distribution a parameter of this shape starts from, in final numbers; undefined where the text is none. */
 export function evaluateInitializer(
   a: Analysis,

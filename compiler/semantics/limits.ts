@@ -7,14 +7,12 @@ export const limits = {
   files: 64,
   /** Imports from file to file. */
   importDepth: 16,
-  /** Characters of one file. */
-  fileLength: 1_000_000,
   /** `repeat n of`. */
   repeat: 1024,
   instances: 20_000,
   instructions: 100_000,
   /** Expressions evaluated in all. */
-  evaluations: 1_000_000,
+  evaluations: 500_000,
   /** Expressions, calls and layer instances one inside the other. Each level takes a few stack frames of ours. */
   nesting: 400,
   /** Axes of a tensor. */
@@ -23,4 +21,8 @@ export const limits = {
   elements: 2 ** 31 - 1,
   /** Diagnostics of one run. */
   diagnostics: 100,
+  /** Mistakes found before the analysis gives up, repetitions of one place counted. */
+  mistakes: 500,
+  /** Names among which the nearest is looked for. */
+  suggestions: 500,
 } as const;

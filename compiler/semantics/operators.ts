@@ -7,6 +7,7 @@ import {
   integerTensorNeeded,
   matmulMismatch,
   mixedDtypes,
+  numberRange,
   operandKinds,
 } from "./errors.ts";
 import type { BinaryFn, UnaryFn } from "./model.ts";
@@ -157,8 +158,12 @@ function toTensor(
   return fill.kind === "tensor" ? fill : undefined;
 }
 
+const LARGEST_F32 = 3.4028234663852886e38;
+
 /** A scalar tensor of a setting's value. */
 export function scalar(a: Analysis, value: number, dtype: DType, span: Span, env: Env): Value {
+  const most = dtype === "i32" ? 2 ** 31 - 1 : LARGEST_F32;
+  if (Math.abs(value) > most) return a.fail(numberRange(span, value, dtype));
   return a.emit({ op: "fill", value }, [], dtype, [], { path: env.path, span, label: "constant" });
 }
 

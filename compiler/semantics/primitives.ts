@@ -56,6 +56,10 @@ export const primitiveUsages: Readonly<Record<string, string>> = {
 
 export const primitiveNames: readonly string[] = Object.keys(primitiveUsages);
 
+export function isPrimitive(name: string): boolean {
+  return primitives.has(name);
+}
+
 /** Arguments by position, of which there must be `count`; undefined where not, which is reported. */
 function positional(
   a: Analysis,

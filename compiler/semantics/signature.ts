@@ -30,6 +30,7 @@ import {
 import { evaluate } from "./evaluate.ts";
 import { lookupName } from "./names.ts";
 import { exactInt } from "./numbers.ts";
+import { scalar } from "./operators.ts";
 import { type Dim, errorValue, intValue, isNumber, type TensorValue, type Value } from "./value.ts";
 
 /** An argument of a call, evaluated in the caller's scope. */
@@ -185,11 +186,7 @@ function asTensor(
 ): TensorValue | undefined {
   if (value.kind === "error") return undefined;
   if (isNumber(value) && type.dtype !== "bool" && (type.dtype === "f32" || value.kind === "int")) {
-    const fill = a.emit({ op: "fill", value: value.value }, [], type.dtype, [], {
-      path: env.path,
-      span,
-      label: "constant",
-    });
+    const fill = scalar(a, value.value, type.dtype, span, env);
     return fill.kind === "tensor" ? fill : undefined;
   }
   if (value.kind !== "tensor") {

@@ -1,5 +1,6 @@
 import type { Diagnostic, Label, Span } from "../../diagnostics/index.ts";
 import { nearest } from "../../diagnostics/index.ts";
+import { limits } from "../limits.ts";
 
 /** An error at one place. An undefined hint is none. */
 export function error(
@@ -21,7 +22,7 @@ export function error(
 
 /** "did you mean `hidden`?", or what there is to choose from when it is little. */
 export function suggestion(name: string, known: readonly string[]): string | undefined {
-  const near = nearest(name, known);
+  const near = known.length > limits.suggestions ? undefined : nearest(name, known);
   if (near !== undefined) return `did you mean \`${near}\`?`;
   if (known.length === 0 || known.length > 12) return undefined;
   return `there is ${listNames(known)}`;

@@ -20,8 +20,3 @@ export function importTooDeep(span: Span): Diagnostic {
 export function tooManyFiles(span: Span): Diagnostic {
   return error("import-limit", `a spec may have ${limits.files} files`, span, "one too many");
 }
-
-export function importTooLong(path: string, length: number): Diagnostic {
-  const message = `the file has ${length} characters, the limit is ${limits.fileLength}`;
-  return error("import-limit", message, { file: path, start: 0, end: 0 }, "");
-}

@@ -286,3 +286,7 @@ export function gatherMismatch(span: Span, x: Typed, indices: Typed): Diagnostic
     ],
   });
 }
+
+export function numberRange(span: Span, value: number, dtype: string): Diagnostic {
+  return error("number-range", `${value} is out of the range of ${dtype}`, span, "meets a tensor here");
+}
