@@ -10,7 +10,15 @@ export interface RowDomain {
   readonly length: number;
   readonly row: AxisExpr;
   readonly inner: AxisExpr;
+  /** The axes as indices: 0 where there is one row, or rows of one. */
+  readonly rowIndex: Expr;
+  readonly innerIndex: Expr;
   readonly full: Expr;
+}
+
+/** A loop variable as an index; a loop of one turn has none, so that index 0 and its variable are not told apart. */
+export function indexOf(b: KernelBuilder, axis: AxisExpr): Expr {
+  return axis.extent === 1 ? b.constant("i32", 0) : axis;
 }
 
 export interface RowShape {
@@ -57,11 +65,12 @@ export function makeRowDomain(b: KernelBuilder, shape: RowShape, multiples = { r
   const row = b.axis("row", shape.rows, multiples.row);
   const inner = b.axis("i", shape.length, multiples.inner);
   const sizes = (reduced: boolean) => shape.runs.filter((run) => run.reduced === reduced).map((run) => run.size);
-  const rowAt = [...b.delinearize(row, sizes(false))];
-  const innerAt = [...b.delinearize(inner, sizes(true))];
+  const [rowIndex, innerIndex] = [indexOf(b, row), indexOf(b, inner)];
+  const rowAt = [...b.delinearize(rowIndex, sizes(false))];
+  const innerAt = [...b.delinearize(innerIndex, sizes(true))];
   const at = shape.runs.map((run) => (run.reduced ? innerAt.shift()! : rowAt.shift()!));
   const full = b.linearize(at, shape.runs.map((run) => run.size));
-  return { key: shape.key, rows: shape.rows, length: shape.length, row, inner, full };
+  return { key: shape.key, rows: shape.rows, length: shape.length, row, inner, rowIndex, innerIndex, full };
 }
 
 /** The body of a sum, maximum or contraction at (row, inner). */
@@ -88,7 +97,7 @@ export function reductionBody(
 export class Domains {
   readonly #work: WorkGraph;
   readonly #lowering: Lowering;
-  readonly #flat = new Map<number, AxisExpr>();
+  readonly #flat = new Map<number, Expr>();
   readonly #rows = new Map<string, RowDomain>();
   readonly #reads = new Map<string, ReadonlyMap<NodeId, ReadPlace>>();
 
@@ -97,13 +106,13 @@ export class Domains {
     this.#lowering = new Lowering(work, realized, new KernelBuilder());
   }
 
-  #flatAxis(count: number): AxisExpr {
-    let axis = this.#flat.get(count);
-    if (axis === undefined) {
-      axis = this.#lowering.b.axis("i", count);
-      this.#flat.set(count, axis);
+  #flatIndex(count: number): Expr {
+    let index = this.#flat.get(count);
+    if (index === undefined) {
+      index = indexOf(this.#lowering.b, this.#lowering.b.axis("i", count));
+      this.#flat.set(count, index);
     }
-    return axis;
+    return index;
   }
 
   #rowDomain(shape: RowShape): RowDomain {
@@ -131,29 +140,29 @@ export class Domains {
 
   /** An elementwise node over its own elements. */
   flat(id: NodeId): ReadonlyMap<NodeId, ReadPlace> {
-    const axis = this.#flatAxis(this.#work.count(id));
-    return this.#remember(`flat:${id}`, () => this.#computeAt(id, axis), axis, undefined);
+    const index = this.#flatIndex(this.#work.count(id));
+    return this.#remember(`flat:${id}`, () => this.#computeAt(id, index), index, undefined);
   }
 
   /** An elementwise node of as many elements as the domain's full tensors. */
   full(id: NodeId, shape: RowShape): ReadonlyMap<NodeId, ReadPlace> {
     const domain = this.#rowDomain(shape);
     return this.#remember(
-      `full:${id}:${shape.key}`, () => this.#computeAt(id, domain.full), domain.full, domain.row,
+      `full:${id}:${shape.key}`, () => this.#computeAt(id, domain.full), domain.full, domain.rowIndex,
     );
   }
 
   /** An elementwise node of one element a row. */
   row(id: NodeId, shape: RowShape): ReadonlyMap<NodeId, ReadPlace> {
     const domain = this.#rowDomain(shape);
-    return this.#remember(`row:${id}:${shape.key}`, () => this.#computeAt(id, domain.row), undefined, domain.row);
+    return this.#remember(`row:${id}:${shape.key}`, () => this.#computeAt(id, domain.rowIndex), undefined, domain.rowIndex);
   }
 
   /** A reduction over the domain's inner axis. */
   reduction(id: NodeId, shape: RowShape): ReadonlyMap<NodeId, ReadPlace> {
     const domain = this.#rowDomain(shape);
-    const body = () => reductionBody(this.#work, this.#lowering, id, domain.row, domain.inner).body;
-    return this.#remember(`reduction:${id}:${shape.key}`, body, domain.full, domain.row);
+    const body = () => reductionBody(this.#work, this.#lowering, id, domain.rowIndex, domain.innerIndex).body;
+    return this.#remember(`reduction:${id}:${shape.key}`, body, domain.full, domain.rowIndex);
   }
 
   #computeAt(id: NodeId, index: Expr): Expr {

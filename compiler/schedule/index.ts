@@ -11,6 +11,7 @@ import { type BuildContext, buildKernels, type PlanTensor } from "./kernels.ts";
 import { type LiveRange, planMemory } from "./memory.ts";
 import { chooseRealized } from "./realize.ts";
 import type { Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";
+import { splitLongReductions } from "./split.ts";
 import { orderGroups, TensorHomes } from "./tensors.ts";
 import { WorkGraph } from "./work-graph.ts";
 
@@ -28,7 +29,7 @@ const SIZE_ALIGNMENT = 16;
 
 /** @throws RangeError naming the tensor where one does not fit into a buffer of the device */
 export function schedule(graph: Graph, profile: DeviceProfile, options: ScheduleOptions): Schedule {
-  const work = new WorkGraph(graph);
+  const work = new WorkGraph(splitLongReductions(graph));
   const realized = chooseRealized(work, options.fuse);
   const plan = fuse(work, realized, {
     enabled: options.fuse,
@@ -114,7 +115,7 @@ function layOut(
     const { buffer, offsetBytes } = rangeOf(id);
     return { name, dtype: work.node(id).type.dtype, shape, buffer, offsetBytes };
   };
-  const inputs = work.graph.nodes.flatMap((node) =>
+  const inputs = work.nodes.flatMap((node) =>
     node.op === "input" || node.op === "parameter" ? [place(node.attrs.name, node.id, node.type.shape)] : [],
   );
   return {

@@ -13,7 +13,7 @@ import {
   walk,
 } from "../kernel/index.ts";
 import type { DeviceProfile } from "../program/index.ts";
-import { makeRowDomain, reductionBody } from "./domain.ts";
+import { indexOf, makeRowDomain, reductionBody } from "./domain.ts";
 import type { FusionPlan, Group } from "./fuse.ts";
 import { Lowering } from "./lower.ts";
 import type { TensorHomes } from "./tensors.ts";
@@ -65,7 +65,7 @@ function buildMap(context: BuildContext, group: Group): MapKernel {
   const lowering: Lowering = new Lowering(context.work, context.realized, b, (id, _index, at) =>
     members.has(id) ? lowering.compute(id, at) : undefined,
   );
-  const stores = storesAt(context, group, lowering, group.vertices, axis);
+  const stores = storesAt(context, group, lowering, group.vertices, indexOf(b, axis));
   const vectors = group.count / width;
   const software = context.profile.deviceClass === "software";
   const vectorsPerInvocation = vectors >= 65_536 ? 4 : 1;
@@ -121,7 +121,7 @@ function buildRow(context: BuildContext, group: Group): RowKernel {
   }
   for (const id of stored) {
     const tensor = context.homes.bindingOf(id);
-    if (work.count(id) === shape.rows) rowStores.push({ tensor, index: built.row, value: built.rowValue(id) });
+    if (work.count(id) === shape.rows) rowStores.push({ tensor, index: built.rowIndex, value: built.rowValue(id) });
     else {
       const value = built.fullValue(id);
       sweepAt(built.levelOf(value)).stores.push({ tensor, index: built.full, value });
@@ -151,6 +151,7 @@ function buildRow(context: BuildContext, group: Group): RowKernel {
 interface LoweredRow {
   readonly row: ReturnType<KernelBuilder["axis"]>;
   readonly inner: ReturnType<KernelBuilder["axis"]>;
+  readonly rowIndex: Expr;
   readonly full: Expr;
   readonly reductions: ReadonlyMap<NodeId, { readonly reduction: Reduction; readonly level: number }>;
   readonly roots: readonly Expr[];
@@ -181,7 +182,7 @@ function lowerRow(context: BuildContext, group: Group, multiples: { row: number;
   const roots: Expr[] = [];
   for (const id of group.vertices) {
     if (!isHero(work.node(id))) continue;
-    const { op, body } = reductionBody(work, lowering, id, domain.row, domain.inner);
+    const { op, body } = reductionBody(work, lowering, id, domain.rowIndex, domain.innerIndex);
     const name = `${op}${reductions.size}`;
     const level = levelOf(body);
     reductions.set(id, { reduction: { name, op, dtype: body.dtype, body }, level });
@@ -192,16 +193,17 @@ function lowerRow(context: BuildContext, group: Group, multiples: { row: number;
   const at = (id: NodeId, index: Expr) =>
     values.get(id) ?? lowering.compute(id, b.delinearize(index, shapeOf(context, id)));
   for (const id of group.vertices) {
-    if (context.plan.stored.has(id)) roots.push(at(id, work.count(id) === domain.rows ? domain.row : domain.full));
+    if (context.plan.stored.has(id)) roots.push(at(id, work.count(id) === domain.rows ? domain.rowIndex : domain.full));
   }
   return {
     row: domain.row,
     inner: domain.inner,
+    rowIndex: domain.rowIndex,
     full: domain.full,
     reductions,
     roots,
     levelOf,
-    rowValue: (id) => at(id, domain.row),
+    rowValue: (id) => at(id, domain.rowIndex),
     fullValue: (id) => at(id, domain.full),
   };
 }

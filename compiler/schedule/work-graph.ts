@@ -27,6 +27,8 @@ export class WorkGraph {
       if (node.op === "state") this.#states.set(node.attrs.name, node.id);
     }
     for (const node of graph.nodes) {
+      // What a view points into is memory.
+      if (node.op === "view" && isStorage(node)) this.#required.add(this.stripReshapes(node.inputs[0]!));
       if (node.op !== "pack") continue;
       const parts = node.inputs.map((input, i) => {
         const source = this.stripReshapes(input);
@@ -70,7 +72,7 @@ export class WorkGraph {
 
   /** Outputs, updates and parts of packs: these are stored whatever the cost. */
   isRequired(id: NodeId): boolean {
-    return this.#required.has(id);
+    return this.#required.has(id) && !isStorage(this.nodes[id]!);
   }
 
   /** A reshape of a stored tensor is the same memory. */
