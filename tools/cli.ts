@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { compareDiagnostics, locationOf, renderDiagnostics } from "../compiler/diagnostics/index.ts";
+import { compareDiagnostics, positionOf, renderDiagnostics } from "../compiler/diagnostics/index.ts";
 import { addCheckCommand } from "./commands/check.ts";
 import { addCompareCommand } from "./commands/compare.ts";
 import { addCompileCommand } from "./commands/compile.ts";
@@ -70,7 +70,7 @@ export async function runCli(args: readonly string[], streams: Streams): Promise
 const examples = `
 Examples:
   npx tsx tools/run.ts train models/bert-tiny.bert
-  npx tsx tools/run.ts train models/bert-small.bert --corpus wikitext-2 --steps 50
+  npx tsx tools/run.ts train models/bert-small.bert --corpus data/wikitext-2
   npx tsx tools/run.ts encode models/bert-small.bert --checkpoint out/bert-small/checkpoint.safetensors "a crane is flying"
 `;
 
@@ -83,18 +83,21 @@ function fail(thrown: unknown, console: Console): ExitCode {
       .map(({ message, primary, hint }): ErrorReport => {
         const { file, start } = primary.span;
         const source = thrown.sources.find((candidate) => candidate.name === file);
-        const position = source === undefined ? {} : positionIn(source.text, start);
+        const position = source === undefined ? {} : positionOf(source, start);
         return { message, file, ...position, ...(hint !== undefined && { hint }) };
       });
     if (reports.length > 1) console.note(`\n${reports.length} errors`);
     console.result({ error: reports[0], errors: reports });
     return 1;
   }
-  const { exitCode, report } = explain(thrown);
+  const {
+    exitCode,
+    report: { details, ...report },
+  } = explain(thrown);
   const { red, bold, cyan } = console.errorColours;
   console.note(`${bold(red("error"))}: ${report.message}`);
   if (report.hint !== undefined) console.note(`${cyan("  hint")}: ${report.hint}`);
-  console.result({ error: report });
+  console.result({ error: report, ...details });
   return exitCode;
 }
 

@@ -13,6 +13,8 @@ export interface ErrorReport {
   readonly line?: number;
   readonly column?: number;
   readonly hint?: string;
+  /** What was found out nevertheless, beside the error in the JSON object. */
+  readonly details?: object;
 }
 
 /** A failure found by a command itself. */

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { hasErrors, renderDiagnostics } from "../compiler/diagnostics/index.ts";
 import type { CompileOptions, CompileResult } from "../compiler/index.ts";
@@ -7,7 +7,8 @@ import type { DeviceProfile, Program } from "../compiler/program/index.ts";
 import type { Console } from "./console.ts";
 import { Failure, SpecFailure } from "./failure.ts";
 
-const shippedLibrary = fileURLToPath(new URL("../models/lib", import.meta.url));
+/** The folder that holds the shipped `lib/`. */
+const shippedFolder = fileURLToPath(new URL("../models", import.meta.url));
 
 /** A spec of a page or two is a few KiB; a text beyond this is no spec. */
 const specLimitBytes = 4 * 1024 * 1024;
@@ -49,23 +50,26 @@ export function requireTextFile(path: string, hint?: string): string {
   throw new Failure(1, { message: `${path}: no such file`, file: path, ...(hint !== undefined && { hint }) });
 }
 
-/**
- * Gives the compiler the files it asks for: as named, and `lib/...` from the shipped library where the spec's own folder
- * has none of that name.
- */
-export function loadSource(path: string): string | undefined {
-  const own = readTextFile(path);
-  if (own !== undefined) return own;
-  const match = /(?:^|\/)lib\/(.+)$/.exec(path.split(sep).join("/"));
-  if (match?.[1] === undefined) return undefined;
-  const shipped = resolve(shippedLibrary, match[1]);
-  return relative(shippedLibrary, shipped).startsWith("..") ? undefined : readTextFile(shipped);
+/** How the compiler gets at texts: the spec's own files, and the shipped library by names such as `lib/bert.bert`. */
+export interface SourceLoader {
+  readonly load: (path: string) => string | undefined;
+  readonly library: (path: string) => string | undefined;
 }
 
-/** A loader over the sources a program carries, so that a checkpoint is compiled again wherever it lies. */
-export function loadFromSources(sources: Program["sources"]): (path: string) => string | undefined {
-  const texts = new Map(sources.map((source) => [source.path, source.text]));
-  return (path) => texts.get(path) ?? texts.get(join(dirname(path), path));
+/** From the disk; paths as a person gives them, from the working directory. */
+export const diskLoader: SourceLoader = {
+  load: readTextFile,
+  library: (path) => {
+    const shipped = resolve(shippedFolder, path);
+    return relative(shippedFolder, shipped).startsWith("..") ? undefined : readTextFile(shipped);
+  },
+};
+
+/** From the sources that a program or checkpoint carries, wherever it lies now. */
+export function carriedLoader(sources: Program["sources"]): SourceLoader {
+  const texts = new Map(sources.map(({ path, text }) => [path, text]));
+  const load = (path: string): string | undefined => texts.get(path);
+  return { load, library: load };
 }
 
 export interface SpecCompilation {
@@ -74,7 +78,8 @@ export interface SpecCompilation {
   readonly fuse?: boolean;
   readonly data?: Readonly<Record<string, number>>;
   readonly entries?: CompileOptions["entries"];
-  readonly load?: (path: string) => string | undefined;
+  /** Default: the disk. */
+  readonly loader?: SourceLoader;
 }
 
 /** A compilation without errors: what the compiler leaves open is there. */
@@ -90,10 +95,10 @@ export async function compileSpec(
   options: SpecCompilation,
 ): Promise<Compiled> {
   const { compile } = await import("../compiler/index.ts");
-  if (options.load === undefined)
+  if (options.loader === undefined)
     requireTextFile(path, "name a .bert file, for instance models/bert-tiny.bert");
   const result = compile(path, {
-    load: options.load ?? loadSource,
+    ...(options.loader ?? diskLoader),
     settings: options.settings,
     profile: options.profile,
     ...(options.fuse !== undefined && { fuse: options.fuse }),

@@ -126,19 +126,20 @@ describe("progress", () => {
     total: 300,
     losses: [
       { name: "mlm", value: 5.1234, floor: 2.71 },
-      { name: "nsp", value: 0.693, floor: undefined },
+      { name: "nsp", value: 0.694, floor: undefined },
     ],
-    pairsPerSecond: 104.2,
+    perSecond: 104.2,
+    unit: "pairs",
     msLeft: 65_000,
   };
   const plain = pc.createColors(false);
 
   it("says all of it in a line", () => {
     expect(plainLine(status)).toBe(
-      "step  30/300  mlm 5.123 (best 2.710)  nsp 0.693  104 pairs/s  1m 05s left",
+      "step  30/300  mlm 5.123 (best 2.710)  nsp 0.694  104 pairs/s  1m 05s left",
     );
     expect(plainLine({ ...status, done: 300 })).toBe(
-      "step 300/300  mlm 5.123 (best 2.710)  nsp 0.693  104 pairs/s",
+      "step 300/300  mlm 5.123 (best 2.710)  nsp 0.694  104 pairs/s",
     );
   });
 
@@ -146,7 +147,7 @@ describe("progress", () => {
     const line = barLine(status, columns, plain);
     if (columns > 40) expect(displayWidth(line)).toBeLessThan(columns);
     expect(line).toContain("mlm 5.123");
-    expect(line).toContain("nsp 0.693");
+    expect(line).toContain("nsp 0.694");
     expect(displayWidth(barLine(status, columns, pc.createColors(true)))).toBe(displayWidth(line));
   });
 

@@ -1,9 +1,8 @@
 import type { Command } from "commander";
-import { softwareProfile } from "../../runtime/device/index.ts";
 import type { Console } from "../console.ts";
 import { Failure } from "../failure.ts";
 import { type SpecOptions, withSpecOptions } from "../options.ts";
-import { loadSource, reportDiagnostics, requireTextFile } from "../spec.ts";
+import { diskLoader, reportDiagnostics, requireTextFile } from "../spec.ts";
 import { renderTable } from "../terminal/table.ts";
 import { formatCount } from "../terminal/units.ts";
 
@@ -21,7 +20,7 @@ export function addCheckCommand(program: Command, open: (options: SpecOptions) =
 async function check(spec: string, options: SpecOptions, console: Console): Promise<void> {
   const compiler = await import("../../compiler/index.ts");
   requireTextFile(spec, "name a .bert file, for instance models/bert-tiny.bert");
-  const result = compiler.check(spec, { load: loadSource, settings: options.set, profile: softwareProfile });
+  const result = compiler.check(spec, { ...diskLoader, settings: options.set });
   reportDiagnostics(result, console);
   const { summary } = result;
   if (summary === undefined) {
@@ -50,16 +49,12 @@ async function check(spec: string, options: SpecOptions, console: Console): Prom
     ),
   );
   console.say("");
-  console.say(`inputs  ${summary.inputs.map((input) => describeInput(input)).join(", ") || dim("none")}`);
-  console.say(`losses  ${summary.losses.join(", ") || dim("none")}`);
-}
-
-/** Inputs come as names or with their types, whichever the compiler knows. */
-function describeInput(
-  input: string | { readonly name: string; readonly dtype?: string; readonly shape?: readonly number[] },
-): string {
-  if (typeof input === "string") return input;
-  return input.dtype === undefined || input.shape === undefined
-    ? input.name
-    : `${input.name}: ${input.dtype}[${input.shape.join(", ")}]`;
+  const inputs = summary.inputs.map(
+    ({ name, dtype, shape }) => `${name} ${dim(`${dtype}[${shape.join(", ")}]`)}`,
+  );
+  const settings = Object.entries(summary.settings).map(([name, value]) => `${name} ${dim("=")} ${value}`);
+  const facts = { inputs, outputs: summary.outputs, losses: summary.losses, settings };
+  for (const [title, words] of Object.entries(facts)) {
+    if (words.length > 0) console.say(`${bold(title.padEnd(8))}  ${words.join(", ")}`);
+  }
 }

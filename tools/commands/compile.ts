@@ -1,8 +1,9 @@
 import { type Command, Option } from "commander";
-import type { Program, ProgramEntry } from "../../compiler/program/index.ts";
+import type { Program } from "../../compiler/program/index.ts";
 import { writeAtomically } from "../atomic-file.ts";
 import type { Console } from "../console.ts";
 import { profileFor } from "../devices.ts";
+import { entriesOf, entryFigures } from "../entry-figures.ts";
 import { Failure } from "../failure.ts";
 import { type SpecOptions, withSpecOptions } from "../options.ts";
 import { type Compiled, compileSpec } from "../spec.ts";
@@ -78,7 +79,7 @@ async function stageText(compiled: Compiled, stage: Stage): Promise<string> {
   }
   const text = compiled.stages?.[stage];
   if (text === undefined) throw new Failure(3, { message: `internal error: the compiler gave no ${stage}` });
-  return text;
+  return text();
 }
 
 /** All kernels, each under a line with its number, name and how often each entry dispatches it. */
@@ -102,35 +103,6 @@ function wgslText(program: Program): string {
         `// ---- kernel ${index}: ${kernel.name} (${uses[index] || "not dispatched"})\n${kernel.wgsl.trimEnd()}\n`,
     )
     .join("\n");
-}
-
-export function entriesOf(program: Program): (readonly [string, ProgramEntry])[] {
-  const { train, accumulate, evaluate, encode } = program.entries;
-  return Object.entries({ train, accumulate, evaluate, encode }).flatMap(([name, entry]) =>
-    entry === undefined ? [] : [[name, entry] as const],
-  );
-}
-
-/** What one run of an entry costs by the plan. */
-export interface EntryFigures {
-  readonly dispatches: number;
-  /** Distinct kernels: each is compiled once, however often it is dispatched. */
-  readonly pipelines: number;
-  /** Bytes read and written, each bound tensor once a dispatch. */
-  readonly bytesMoved: number;
-  readonly flops: number;
-  readonly peakBytes: number;
-}
-
-export function entryFigures(entry: ProgramEntry): EntryFigures {
-  const dispatches = entry.steps.filter((step) => step.kind === "dispatch");
-  return {
-    dispatches: dispatches.length,
-    pipelines: new Set(dispatches.map((step) => step.kernel)).size,
-    bytesMoved: dispatches.reduce((sum, step) => sum + step.bytesRead + step.bytesWritten, 0),
-    flops: dispatches.reduce((sum, step) => sum + step.flops, 0),
-    peakBytes: entry.peakBytes,
-  };
 }
 
 function printFigures(program: Program, parameters: number, console: Console): void {

@@ -35,7 +35,7 @@ export function renderLossChart(input: ChartInput): string {
   const height = top + names.length * (panelHeight + gap) + 8;
   const span = Math.max(1, Math.round(records.length / 25));
   const chart = init(null, null, { renderer: "svg", ssr: true, width, height });
-  const steps = records.map((record) => record.step + 1);
+  const steps = records.map((record) => record.step);
   const panelTop = (index: number): number => top + index * (panelHeight + gap);
   chart.setOption({
     animation: false,
@@ -141,5 +141,5 @@ function panelTitle(name: string, records: readonly StepRecord[]): string {
   const last = records.at(-1)?.losses[name];
   return last === undefined
     ? `${name} loss (nats)`
-    : `${name} loss (nats): ${formatLoss(last)} at step ${records.length === 0 ? 0 : (records.at(-1)?.step ?? 0) + 1}`;
+    : `${name} loss (nats): ${formatLoss(last)} at step ${records.at(-1)?.step ?? 0}`;
 }

@@ -1,6 +1,6 @@
 /** What is kept of one training step. */
 export interface StepRecord {
-  /** From 0. */
+  /** Steps done, this one included: the first is 1. */
   readonly step: number;
   /** By the spec's names, in nats. */
   readonly losses: Readonly<Record<string, number>>;
@@ -44,9 +44,9 @@ export function readCsv(names: LossNames, text: string): StepRecord[] | undefine
   return records;
 }
 
-/** The records of steps before `step`: what a run resumed there may keep. */
-export function recordsBefore(records: readonly StepRecord[], step: number): StepRecord[] {
-  return records.filter((record) => record.step < step);
+/** The records of the first `stepsDone` steps: what a run resumed there may keep. */
+export function recordsUpTo(records: readonly StepRecord[], stepsDone: number): StepRecord[] {
+  return records.filter((record) => record.step <= stepsDone);
 }
 
 /** Mean over all records of every loss. */

@@ -11,6 +11,8 @@ export interface ProgressOptions {
   readonly names: LossNames;
   /** Best possible losses, shown beside the loss. */
   readonly floors: Readonly<Record<string, number>>;
+  /** What an example is called: `pairs`, `windows`. */
+  readonly unit: string;
 }
 
 /** Shows a run while it goes on. */
@@ -40,7 +42,8 @@ interface Status {
     readonly value: number;
     readonly floor: number | undefined;
   }[];
-  readonly pairsPerSecond: number;
+  readonly perSecond: number;
+  readonly unit: string;
   readonly msLeft: number;
 }
 
@@ -58,18 +61,19 @@ class StatusTracker {
     // The first step of a run compiles pipelines and fills the read-ahead: no measure of the others.
     if (
       this.#recent.length > rateWindow ||
-      (this.#recent.length === 2 && this.#recent[0]?.step === this.#options.firstStep)
+      (this.#recent.length === 2 && this.#recent[0]?.step === this.#options.firstStep + 1)
     ) {
       this.#recent.shift();
     }
     const ms = this.#recent.reduce((sum, { ms }) => sum + ms, 0);
     const examples = this.#recent.reduce((sum, { examples }) => sum + examples, 0);
     return {
-      done: record.step + 1,
+      done: record.step,
       total: totalSteps,
       losses: names.map((name) => ({ name, value: record.losses[name] ?? Number.NaN, floor: floors[name] })),
-      pairsPerSecond: (examples / ms) * 1000,
-      msLeft: (ms / this.#recent.length) * (totalSteps - record.step - 1),
+      perSecond: (examples / ms) * 1000,
+      unit: this.#options.unit,
+      msLeft: (ms / this.#recent.length) * (totalSteps - record.step),
     };
   }
 }
@@ -113,7 +117,7 @@ export function plainLine(status: Status): string {
       ({ name, value, floor }) =>
         `${name} ${formatLoss(value)}${floor === undefined ? "" : ` (best ${formatLoss(floor)})`}`,
     ),
-    `${formatRate(status.pairsPerSecond)} pairs/s`,
+    `${formatRate(status.perSecond)} ${status.unit}/s`,
     ...(status.done < status.total ? [`${formatTimeLeft(status.msLeft)} left`] : []),
   ];
   return parts.join("  ");
@@ -165,7 +169,7 @@ export function barLine(status: Status, columns: number, colours: Colours): stri
       `${dim(name)} ${bold(formatLoss(value))}${floor === undefined ? "" : dim(` (best ${formatLoss(floor)})`)}`,
   );
   const shortLosses = status.losses.map(({ name, value }) => `${dim(name)} ${bold(formatLoss(value))}`);
-  const rate = `${formatRate(status.pairsPerSecond)} ${dim("pairs/s")}`;
+  const rate = `${formatRate(status.perSecond)} ${dim(`${status.unit}/s`)}`;
   const left = `${formatTimeLeft(status.msLeft)} ${dim("left")}`;
   const candidates = [
     [...losses, rate, left],

@@ -1,0 +1,46 @@
+import { readFileSync, statSync } from "node:fs";
+import { basename } from "node:path";
+import type { DeviceProfile, Program } from "../compiler/program/index.ts";
+import type { Console } from "./console.ts";
+import { Failure } from "./failure.ts";
+import { compileSpec, type SpecCompilation } from "./spec.ts";
+
+/** `models/bert-tiny.bert` and `bert-tiny.kiln.json` are both `bert-tiny`. */
+export function shortName(path: string): string {
+  return basename(path).replace(/(\.kiln)?\.json$|\.bert$/, "") || "run";
+}
+
+export function isProgramFile(path: string): boolean {
+  return path.endsWith(".json");
+}
+
+/**
+ * A program to run: compiled from a spec, or read from a file that `compile --emit program` wrote, without the compiler.
+ * @throws Failure for a program file with settings to override, and for one that is damaged
+ */
+export async function openProgram(
+  path: string,
+  console: Console,
+  options: Omit<SpecCompilation, "profile"> & { readonly profile: DeviceProfile },
+): Promise<Program> {
+  if (!isProgramFile(path)) return (await compileSpec(path, console, options)).program;
+  if (Object.keys(options.settings).length > 0 || options.fuse === false) {
+    throw new Failure(2, {
+      message: `${path} is compiled already: --set and --no-fuse come too late`,
+      hint: "give the .bert file, or compile it again with them",
+    });
+  }
+  if (statSync(path, { throwIfNoEntry: false }) === undefined)
+    throw new Failure(1, { message: `${path}: no such file`, file: path });
+  const { parseProgram } = await import("../compiler/program/index.ts");
+  try {
+    return parseProgram(readFileSync(path, "utf8"));
+  } catch (thrown) {
+    if (!(thrown instanceof Error) || "code" in thrown) throw thrown;
+    throw new Failure(1, {
+      message: `${path} is not a compiled program: ${thrown.message}`,
+      file: path,
+      hint: "write one with: npx tsx tools/run.ts compile SPEC --emit program -o FILE",
+    });
+  }
+}

@@ -1,0 +1,38 @@
+import type { Program } from "../../compiler/program/index.ts";
+import type { BatchSource } from "../../runtime/data/index.ts";
+import { formatBytes, formatCount } from "../terminal/units.ts";
+
+/** What an example of the data is called in a rate. */
+export function exampleUnit(program: Program): string {
+  return program.data.kind === "PretrainingPairs" ? "pairs" : "windows";
+}
+
+export function parameterCount(program: Program): number {
+  return program.parameters.reduce(
+    (sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1),
+    0,
+  );
+}
+
+/** Of one training step: all micro-batches. */
+export function dispatchesPerStep(program: Program): number {
+  const count = (name: "train" | "accumulate"): number =>
+    program.entries[name]?.steps.filter((step) => step.kind === "dispatch").length ?? 0;
+  return (program.settings.accumulate - 1) * count("accumulate") + count("train");
+}
+
+export function describeModel(program: Program): string {
+  const peakBytes = program.entries.train?.peakBytes ?? 0;
+  return (
+    `model: ${program.name}, ${formatCount(parameterCount(program))} parameters, ` +
+    `${formatCount(dispatchesPerStep(program))} dispatches a step, ${formatBytes(peakBytes)} on the device`
+  );
+}
+
+/** By the names that the shipped library gives its two losses; a spec with other losses has none. */
+export function bestPossible(program: Program, batches: BatchSource): Record<string, number> {
+  const { bestLosses } = batches;
+  if (bestLosses === undefined) return {};
+  const known = { mlm: bestLosses.maskedLanguageModel.mean, nsp: bestLosses.nextSentence.mean };
+  return Object.fromEntries(Object.entries(known).filter(([name]) => program.settings.losses.includes(name)));
+}
