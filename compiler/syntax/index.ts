@@ -4,4 +4,5 @@
 // Guarantees. Never throws; the AST's depth is limited, so later stages may recurse; names are not resolved here.
 // Start reading at. ast.ts, then grammar.ts and build.ts; models/LANGUAGE.md is the language for people.
 export * from "./ast.ts";
+export { type FormatResult, format } from "./format.ts";
 export { type ParseResult, parse } from "./parse.ts";
