@@ -114,7 +114,10 @@ export function compile(root: string, options: CompileOptions): CompileResult {
       const built = timed("training", () => checked(buildEntry(name, forward, inference, model, layout)));
       const graph = timed("optimize", () => checked(optimize(built)));
       graphs.set(name, graph);
-      schedules.set(name, timed("schedule", () => schedule(graph, profile, { fuse: options.fuse ?? true })));
+      schedules.set(
+        name,
+        timed("schedule", () => schedule(graph, profile, { fuse: options.fuse ?? true })),
+      );
     }
     const program = timed("assemble", () =>
       assemble({
@@ -128,12 +131,20 @@ export function compile(root: string, options: CompileOptions): CompileResult {
             losses: model.losses.map((loss) => loss.name),
           },
           parameters: layout.parameters.map(({ name, shape, init, buffer, offsetBytes, slots }) => ({
-            name, shape, init, buffer, offsetBytes, slots,
+            name,
+            shape,
+            init,
+            buffer,
+            offsetBytes,
+            slots,
           })),
           sources: result.sources.map(({ name, text }) => ({ path: name, text })),
           overrides: options.settings ?? {},
         },
-        states: layout.states.map(({ name, shape }) => ({ name, sizeBytes: shape.reduce((n, size) => n * size, 4) })),
+        states: layout.states.map(({ name, shape }) => ({
+          name,
+          sizeBytes: shape.reduce((n, size) => n * size, 4),
+        })),
         entries: Object.fromEntries(schedules),
         print: printKernel,
       }),
@@ -207,7 +218,8 @@ function analyzeSpec(
 
 /** What does not fit the device, as a message: the spec is right, its sizes are not. */
 function tooLarge(thrown: unknown, file: string): Diagnostic | undefined {
-  if (!(thrown instanceof TensorTooLargeError) && !(thrown instanceof ParameterTooLargeError)) return undefined;
+  if (!(thrown instanceof TensorTooLargeError) && !(thrown instanceof ParameterTooLargeError))
+    return undefined;
   return {
     code: "too-large-for-device",
     severity: "error",

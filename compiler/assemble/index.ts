@@ -44,7 +44,9 @@ export function assemble({ about, states, entries, print }: AssembleInput): Prog
   };
   for (const state of states) need(state.name, roundUp(state.sizeBytes), "state");
   const inputs = new Map<string, TensorPlace>();
-  const schedules = Object.entries(entries).flatMap(([name, s]) => (s === undefined ? [] : [{ name, schedule: s }]));
+  const schedules = Object.entries(entries).flatMap(([name, s]) =>
+    s === undefined ? [] : [{ name, schedule: s }],
+  );
   for (const { schedule } of schedules) {
     for (const input of schedule.inputs) {
       inputs.set(input.name, input);
@@ -71,7 +73,10 @@ export function assemble({ about, states, entries, print }: AssembleInput): Prog
       else touched.add(step.from.buffer).add(step.to.buffer);
     }
     const peakBytes = [...touched].reduce((total, buffer) => total + (sizes.get(buffer)?.sizeBytes ?? 0), 0);
-    return [name, { steps, outputs: schedule.outputs, inputs: schedule.inputs.map((i) => i.name), peakBytes }];
+    return [
+      name,
+      { steps, outputs: schedule.outputs, inputs: schedule.inputs.map((i) => i.name), peakBytes },
+    ];
   });
   const withoutHash: Omit<Program, "hash"> = {
     format: "kiln-program",

@@ -34,13 +34,28 @@ export class KernelBuilder implements ScalarBuilder {
 
   constant(dtype: DType, value: number): Expr {
     const sign = Object.is(value, -0) ? "-0" : String(value);
-    return this.#intern(`c:${dtype}:${sign}`, () => ({ kind: "constant", dtype, value, min: value, max: value }));
+    return this.#intern(`c:${dtype}:${sign}`, () => ({
+      kind: "constant",
+      dtype,
+      value,
+      min: value,
+      max: value,
+    }));
   }
 
   /** A new loop variable; every call makes another. Bounds are those of the elements from it on, not of origins alone. */
   axis(name: string, extent: number, multiple = 1): AxisExpr {
     const id = this.#nextId++;
-    const made: AxisExpr = { kind: "axis", id, dtype: "i32", name, extent, multiple, min: 0, max: extent - 1 };
+    const made: AxisExpr = {
+      kind: "axis",
+      id,
+      dtype: "i32",
+      name,
+      extent,
+      multiple,
+      min: 0,
+      max: extent - 1,
+    };
     this.#interned.set(`a:${id}`, made);
     return made;
   }
@@ -107,7 +122,15 @@ export class KernelBuilder implements ScalarBuilder {
     const key = `s:${condition.id}:${then.id}:${otherwise.id}`;
     const min = Math.min(then.min, otherwise.min);
     const max = Math.max(then.max, otherwise.max);
-    return this.#intern(key, () => ({ kind: "select", dtype: then.dtype, condition, then, otherwise, min, max }));
+    return this.#intern(key, () => ({
+      kind: "select",
+      dtype: then.dtype,
+      condition,
+      then,
+      otherwise,
+      min,
+      max,
+    }));
   }
 
   cast(dtype: DType, x: Expr): Expr {
@@ -139,7 +162,10 @@ export class KernelBuilder implements ScalarBuilder {
         byAtom.delete(atom);
         byAtom.delete(other);
         const rest = [...byAtom].map(([a, c]) => ({ atom: a, coefficient: c }));
-        const whole = termsOf(atom.of).map((t) => ({ atom: t.atom, coefficient: t.coefficient * coefficient }));
+        const whole = termsOf(atom.of).map((t) => ({
+          atom: t.atom,
+          coefficient: t.coefficient * coefficient,
+        }));
         return this.#sum([...rest, ...whole], constant + constantOf(atom.of) * coefficient);
       }
     }
@@ -173,7 +199,13 @@ export class KernelBuilder implements ScalarBuilder {
     const grouped = this.#factor(a, divisor);
     if (grouped !== undefined) return this.floorDiv(grouped.whole, divisor / grouped.factor);
     const range = { min: Math.floor(a.min / divisor), max: Math.floor(a.max / divisor) };
-    return this.#intern(`/:${divisor}:${a.id}`, () => ({ kind: "div", dtype: "i32", of: a, by: divisor, ...range }));
+    return this.#intern(`/:${divisor}:${a.id}`, () => ({
+      kind: "div",
+      dtype: "i32",
+      of: a,
+      by: divisor,
+      ...range,
+    }));
   }
 
   modulo(a: Expr, divisor: number): Expr {
@@ -191,7 +223,12 @@ export class KernelBuilder implements ScalarBuilder {
       return this.addIndex(this.scaleIndex(this.modulo(whole, divisor / factor), factor), small);
     }
     return this.#intern(`%:${divisor}:${a.id}`, () => ({
-      kind: "mod", dtype: "i32", of: a, by: divisor, min: 0, max: divisor - 1,
+      kind: "mod",
+      dtype: "i32",
+      of: a,
+      by: divisor,
+      min: 0,
+      max: divisor - 1,
     }));
   }
 
@@ -203,7 +240,10 @@ export class KernelBuilder implements ScalarBuilder {
     const constant = constantOf(a);
     const wholeConstant = Math.floor(constant / divisor);
     const whole = divisible.map((t) => ({ atom: t.atom, coefficient: t.coefficient / divisor }));
-    return { whole: this.#sum(whole, wholeConstant), rest: this.#sum(rest, constant - wholeConstant * divisor) };
+    return {
+      whole: this.#sum(whole, wholeConstant),
+      rest: this.#sum(rest, constant - wholeConstant * divisor),
+    };
   }
 
   /** a = factor * whole + rest with 0 <= rest < factor, where the factor divides the divisor; the largest there is. */
@@ -236,7 +276,12 @@ export class KernelBuilder implements ScalarBuilder {
     const outermost = shape.findIndex((size) => size !== 1);
     for (let i = shape.length - 1; i >= 0; i--) {
       const quotient = this.floorDiv(index, stride);
-      at[i] = shape[i] === 1 ? this.constant("i32", 0) : i === outermost ? quotient : this.modulo(quotient, shape[i]!);
+      at[i] =
+        shape[i] === 1
+          ? this.constant("i32", 0)
+          : i === outermost
+            ? quotient
+            : this.modulo(quotient, shape[i]!);
       stride *= shape[i]!;
     }
     return at;

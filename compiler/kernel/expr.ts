@@ -44,7 +44,12 @@ export type Expr =
   /** Element `index` (row-major) of tensor `tensor` (an id that the schedule gives meaning). */
   | (ExprBase & { readonly kind: "load"; readonly tensor: number; readonly index: Expr })
   | (ExprBase & { readonly kind: "call"; readonly fn: ScalarFn; readonly args: readonly Expr[] })
-  | (ExprBase & { readonly kind: "select"; readonly condition: Expr; readonly then: Expr; readonly otherwise: Expr })
+  | (ExprBase & {
+      readonly kind: "select";
+      readonly condition: Expr;
+      readonly then: Expr;
+      readonly otherwise: Expr;
+    })
   | (ExprBase & { readonly kind: "cast"; readonly of: Expr })
   /** A value made earlier in the kernel: an accumulator or a finished reduction. Varies along `over`. */
   | (ExprBase & { readonly kind: "value"; readonly name: string; readonly over: readonly AxisExpr[] });

@@ -52,7 +52,9 @@ export function kernelIdentity(kernel: Kernel): string {
       case "row": {
         const sweeps = kernel.sweeps.map(
           (sweep) =>
-            sweep.reductions.map((r) => `${r.name} ${r.op} ${r.dtype} ${number(r.body)}`).join(",") + "/" + stores(sweep.stores),
+            sweep.reductions.map((r) => `${r.name} ${r.op} ${r.dtype} ${number(r.body)}`).join(",") +
+            "/" +
+            stores(sweep.stores),
         );
         return `${number(kernel.row)} ${number(kernel.inner)} ${kernel.vector} ${kernel.invocationsPerRow} ${sweeps.join("|")} ${stores(kernel.rowStores)}`;
       }
@@ -62,7 +64,9 @@ export function kernelIdentity(kernel: Kernel): string {
         return `${axes} ${m} ${n} ${k} ${number(kernel.lhs)} ${number(kernel.rhs)} ${kernel.lhsVector} ${kernel.rhsVector} ${kernel.vectorStores} ${stores(kernel.stores)}`;
       }
       case "segment": {
-        const ids = [kernel.headTensor, kernel.nextTensor, kernel.outTensor].map((t) => tensors.get(t)).join(" ");
+        const ids = [kernel.headTensor, kernel.nextTensor, kernel.outTensor]
+          .map((t) => tensors.get(t))
+          .join(" ");
         return `${number(kernel.item)} ${number(kernel.column)} ${kernel.width} ${ids} ${number(kernel.value)} ${number(kernel.rowIndex)}`;
       }
       default:

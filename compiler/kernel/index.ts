@@ -5,7 +5,7 @@
 // Start reading at: expr.ts, then kernel.ts.
 export * from "./build.ts";
 export * from "./expr.ts";
-export * from "./kernel.ts";
-export type { Accessor, ScalarBuilder, ScalarFn } from "./scalar-builder.ts";
-export { launchOf } from "./launch.ts";
 export { kernelIdentity } from "./identity.ts";
+export * from "./kernel.ts";
+export { launchOf } from "./launch.ts";
+export type { Accessor, ScalarBuilder, ScalarFn } from "./scalar-builder.ts";

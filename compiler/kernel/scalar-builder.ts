@@ -27,8 +27,31 @@ export interface ScalarBuilder {
 
 /** Scalar functions: named as the graph's elementwise ops, plus the counter-based random numbers. */
 export type ScalarFn =
-  | "neg" | "exp" | "log" | "sqrt" | "rsqrt" | "tanh" | "erf" | "abs" | "sin" | "cos" | "floor" | "not"
-  | "add" | "sub" | "mul" | "div" | "max" | "min" | "pow" | "mod" | "lt" | "le" | "eq" | "and" | "or"
+  | "neg"
+  | "exp"
+  | "log"
+  | "sqrt"
+  | "rsqrt"
+  | "tanh"
+  | "erf"
+  | "abs"
+  | "sin"
+  | "cos"
+  | "floor"
+  | "not"
+  | "add"
+  | "sub"
+  | "mul"
+  | "div"
+  | "max"
+  | "min"
+  | "pow"
+  | "mod"
+  | "lt"
+  | "le"
+  | "eq"
+  | "and"
+  | "or"
   /** PCG-RXS-M-XS 32: u32 -> u32. */
   | "hash"
   /** (key: u32, index: i32) -> f32 in [0, 1): `hash(key ^ hash(index)) >> 8` times 2^-24. */

@@ -3,5 +3,6 @@
 // Assumes: nothing of either side; it is the only room of `compiler/` that `runtime/` imports.
 // Guarantees: `parseProgram(serializeProgram(p))` equals `p`; the hash ignores labels.
 // Start reading at: types.ts.
-export * from "./types.ts";
+
 export { ProgramFormatError, parseProgram, programHash, serializeProgram } from "./serialize.ts";
+export * from "./types.ts";

@@ -37,11 +37,14 @@ export function parseProgram(text: string): Program {
     throw new ProgramFormatError('it has no `"format": "kiln-program"`: it is not a Kiln program');
   }
   if (value.version !== 1) {
-    throw new ProgramFormatError(`it has version ${String(value.version)}, this Kiln reads version 1: compile the spec again`);
+    throw new ProgramFormatError(
+      `it has version ${String(value.version)}, this Kiln reads version 1: compile the spec again`,
+    );
   }
   if (!isProgram(value)) throw new ProgramFormatError("fields are missing: the file is damaged");
   const hash = programHash(value);
-  if (hash !== value.hash) throw new ProgramFormatError("its content does not match its hash: the file was changed or damaged");
+  if (hash !== value.hash)
+    throw new ProgramFormatError("its content does not match its hash: the file was changed or damaged");
   return value;
 }
 

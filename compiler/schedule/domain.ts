@@ -56,20 +56,29 @@ function shapeOfRuns(axes: readonly { size: number; reduced: boolean }[]): RowSh
     if (last?.reduced === reduced) last.size *= size;
     else if (size !== 1) runs.push({ size, reduced });
   }
-  const product = (reduced: boolean) => runs.reduce((n, run) => (run.reduced === reduced ? n * run.size : n), 1);
+  const product = (reduced: boolean) =>
+    runs.reduce((n, run) => (run.reduced === reduced ? n * run.size : n), 1);
   const key = runs.map((run) => `${run.size}${run.reduced ? "r" : ""}`).join("x");
   return { key, runs, rows: product(false), length: product(true) };
 }
 
-export function makeRowDomain(b: KernelBuilder, shape: RowShape, multiples = { row: 1, inner: 1 }): RowDomain {
+export function makeRowDomain(
+  b: KernelBuilder,
+  shape: RowShape,
+  multiples = { row: 1, inner: 1 },
+): RowDomain {
   const row = b.axis("row", shape.rows, multiples.row);
   const inner = b.axis("i", shape.length, multiples.inner);
-  const sizes = (reduced: boolean) => shape.runs.filter((run) => run.reduced === reduced).map((run) => run.size);
+  const sizes = (reduced: boolean) =>
+    shape.runs.filter((run) => run.reduced === reduced).map((run) => run.size);
   const [rowIndex, innerIndex] = [indexOf(b, row), indexOf(b, inner)];
   const rowAt = [...b.delinearize(rowIndex, sizes(false))];
   const innerAt = [...b.delinearize(innerIndex, sizes(true))];
   const at = shape.runs.map((run) => (run.reduced ? innerAt.shift()! : rowAt.shift()!));
-  const full = b.linearize(at, shape.runs.map((run) => run.size));
+  const full = b.linearize(
+    at,
+    shape.runs.map((run) => run.size),
+  );
   return { key: shape.key, rows: shape.rows, length: shape.length, row, inner, rowIndex, innerIndex, full };
 }
 
@@ -148,14 +157,22 @@ export class Domains {
   full(id: NodeId, shape: RowShape): ReadonlyMap<NodeId, ReadPlace> {
     const domain = this.#rowDomain(shape);
     return this.#remember(
-      `full:${id}:${shape.key}`, () => this.#computeAt(id, domain.full), domain.full, domain.rowIndex,
+      `full:${id}:${shape.key}`,
+      () => this.#computeAt(id, domain.full),
+      domain.full,
+      domain.rowIndex,
     );
   }
 
   /** An elementwise node of one element a row. */
   row(id: NodeId, shape: RowShape): ReadonlyMap<NodeId, ReadPlace> {
     const domain = this.#rowDomain(shape);
-    return this.#remember(`row:${id}:${shape.key}`, () => this.#computeAt(id, domain.rowIndex), undefined, domain.rowIndex);
+    return this.#remember(
+      `row:${id}:${shape.key}`,
+      () => this.#computeAt(id, domain.rowIndex),
+      undefined,
+      domain.rowIndex,
+    );
   }
 
   /** A reduction over the domain's inner axis. */

@@ -89,7 +89,8 @@ class Merger {
       this.#sources.set(id, sources);
       for (const source of sources) {
         push(this.#readers, source, id);
-        for (const producer of producersOf(work, source)) if (producer !== source) push(this.#readers, producer, id);
+        for (const producer of producersOf(work, source))
+          if (producer !== source) push(this.#readers, producer, id);
       }
     }
   }
@@ -183,7 +184,9 @@ class Merger {
     const shape = rowShapeOf(this.#work, id);
     const isReduction = isHero(this.#work.node(id));
     const beside = isReduction && shape !== undefined ? (this.#reductionsByKey.get(shape.key) ?? []) : [];
-    const sharing = beside.filter((group) => !groups.has(group) && this.#sharesBigSource(group, id)).slice(-4);
+    const sharing = beside
+      .filter((group) => !groups.has(group) && this.#sharesBigSource(group, id))
+      .slice(-4);
     const maps = isReduction ? [] : (this.#mapsByCount.get(this.#work.count(id)) ?? []);
     const besideMaps = maps
       .filter((group) => !groups.has(group) && (group.count <= SMALL || this.#sharesBigSource(group, id)))
@@ -201,7 +204,8 @@ class Merger {
 
   #join(group: Group, id: NodeId): boolean {
     const refuse = (reason: string): false => {
-      const producer = this.#sources.get(id)!.find((s) => this.groupOf.get(s) === group) ?? group.vertices[0]!;
+      const producer =
+        this.#sources.get(id)!.find((s) => this.groupOf.get(s) === group) ?? group.vertices[0]!;
       this.refusals.push({ producer, consumer: id, reason });
       return false;
     };
@@ -217,7 +221,8 @@ class Merger {
         }
       }
     }
-    if (this.#bindings(group, id) > this.#maxBindings) return refuse(`more than ${this.#maxBindings} storage buffers`);
+    if (this.#bindings(group, id) > this.#maxBindings)
+      return refuse(`more than ${this.#maxBindings} storage buffers`);
     if (group.kind === "map" && isHero(this.#work.node(id))) {
       group.kind = "row";
       group.rowShape = rowShapeOf(this.#work, id);
@@ -255,7 +260,8 @@ class Merger {
         return this.#allAt(group, this.#domains.row(id, rows), (v) => this.#levelIn(group, v));
       }
       if (count !== rows.rows * rows.length) return "the sizes differ";
-      if (group.vertices.some((v) => work.node(v).op === "einsum")) return "the terms of a contraction are not stored";
+      if (group.vertices.some((v) => work.node(v).op === "einsum"))
+        return "the terms of a contraction are not stored";
       return this.#allAt(group, this.#domains.full(id, rows), (v) => this.#levelIn(group, v));
     }
     if (count !== group.count) return "the sizes differ";
@@ -266,7 +272,11 @@ class Merger {
     return this.#work.count(vertex) === group.rowShape!.rows ? "row" : "full";
   }
 
-  #allAt(group: Group, reads: ReadonlyMap<NodeId, ReadPlace>, expected: (v: NodeId) => ReadPlace): true | string {
+  #allAt(
+    group: Group,
+    reads: ReadonlyMap<NodeId, ReadPlace>,
+    expected: (v: NodeId) => ReadPlace,
+  ): true | string {
     for (const [source, place] of reads) {
       if (this.groupOf.get(source) !== group) continue;
       if (place !== expected(source)) return "it reads elements that other invocations compute";

@@ -72,7 +72,8 @@ function layOut(
   const largest = Math.min(profile.maxBufferSize, profile.maxStorageBufferBindingSize);
   const alignment = profile.minStorageBufferOffsetAlignment;
   const tooLarge = live.find((range) => range.sizeBytes > largest);
-  if (tooLarge !== undefined) throw new TensorTooLargeError(describeTensor(context, tooLarge.id), tooLarge.sizeBytes, largest);
+  if (tooLarge !== undefined)
+    throw new TensorTooLargeError(describeTensor(context, tooLarge.id), tooLarge.sizeBytes, largest);
   const memory = planMemory(live, alignment, largest);
 
   const packNames = new Map([...work.packs.keys()].map((id, i) => [id, `packed.${i}`]));
@@ -80,7 +81,8 @@ function layOut(
     const home = homes.homeOf(id);
     const sizeBytes = bytesOf(id);
     const at = (buffer: string, offset: number): BufferRange => {
-      if ((offset * 4) % alignment !== 0) throw new Error(`schedule: ${describeTensor(context, id)} at unaligned offset ${offset}`);
+      if ((offset * 4) % alignment !== 0)
+        throw new Error(`schedule: ${describeTensor(context, id)} at unaligned offset ${offset}`);
       return { buffer, offsetBytes: offset * 4, sizeBytes };
     };
     switch (home.kind) {

@@ -77,7 +77,12 @@ function buildMap(context: BuildContext, group: Group): MapKernel {
     stores,
     workgroupSize: software ? 16 : 64,
     flops: flopsOf(stores.map((s) => s.value)) * group.count,
-    ...describe(context, group, stores.flatMap((s) => [s.index, s.value]), stores),
+    ...describe(
+      context,
+      group,
+      stores.flatMap((s) => [s.index, s.value]),
+      stores,
+    ),
   };
 }
 
@@ -89,7 +94,9 @@ function storesAt(
   vertices: readonly NodeId[],
   index: Expr,
 ): readonly Store[] {
-  const stored = vertices.filter((id) => context.plan.stored.has(id) && context.plan.groupOf.get(id) === group);
+  const stored = vertices.filter(
+    (id) => context.plan.stored.has(id) && context.plan.groupOf.get(id) === group,
+  );
   return stored.map((id) => ({
     tensor: context.homes.bindingOf(id),
     index,
@@ -107,7 +114,10 @@ function buildRow(context: BuildContext, group: Group): RowKernel {
   const rowGain = shape.rows % 4 === 0 ? vectorGain(roots, draft.row) : -1;
   const wantsRow = rowGain > 0 && rowGain > innerGain;
   const vector = wantsRow ? "row" : shape.length % 4 === 0 && shape.length >= 8 ? "inner" : "none";
-  const built = vector === "none" ? draft : lowerRow(context, group, { row: vector === "row" ? 4 : 1, inner: vector === "inner" ? 4 : 1 });
+  const built =
+    vector === "none"
+      ? draft
+      : lowerRow(context, group, { row: vector === "row" ? 4 : 1, inner: vector === "inner" ? 4 : 1 });
   const stored = group.vertices.filter((id) => plan.stored.has(id));
   const rowStores: Store[] = [];
   const sweeps: { reductions: Reduction[]; stores: Store[] }[] = [];
@@ -121,19 +131,25 @@ function buildRow(context: BuildContext, group: Group): RowKernel {
   }
   for (const id of stored) {
     const tensor = context.homes.bindingOf(id);
-    if (work.count(id) === shape.rows) rowStores.push({ tensor, index: built.rowIndex, value: built.rowValue(id) });
+    if (work.count(id) === shape.rows)
+      rowStores.push({ tensor, index: built.rowIndex, value: built.rowValue(id) });
     else {
       const value = built.fullValue(id);
       sweepAt(built.levelOf(value)).stores.push({ tensor, index: built.full, value });
     }
   }
-  const bodies = sweeps.flatMap((s) => [...s.reductions.map((r) => r.body), ...s.stores.flatMap((x) => [x.index, x.value])]);
+  const bodies = sweeps.flatMap((s) => [
+    ...s.reductions.map((r) => r.body),
+    ...s.stores.flatMap((x) => [x.index, x.value]),
+  ]);
   const all = [...bodies, ...rowStores.flatMap((s) => [s.index, s.value])];
   const gpu = profile.deviceClass === "gpu" && vector !== "row";
   const units = shape.length / (vector === "inner" ? 4 : 1);
   let invocationsPerRow = 1;
-  while (gpu && invocationsPerRow < 256 && invocationsPerRow < units && shape.length >= 32) invocationsPerRow *= 2;
-  const workgroupSize = invocationsPerRow > 1 ? invocationsPerRow : profile.deviceClass === "software" ? 4 : 64;
+  while (gpu && invocationsPerRow < 256 && invocationsPerRow < units && shape.length >= 32)
+    invocationsPerRow *= 2;
+  const workgroupSize =
+    invocationsPerRow > 1 ? invocationsPerRow : profile.deviceClass === "software" ? 4 : 64;
   return {
     kind: "row",
     row: built.row,
@@ -161,7 +177,11 @@ interface LoweredRow {
   levelOf(e: Expr): number;
 }
 
-function lowerRow(context: BuildContext, group: Group, multiples: { row: number; inner: number }): LoweredRow {
+function lowerRow(
+  context: BuildContext,
+  group: Group,
+  multiples: { row: number; inner: number },
+): LoweredRow {
   const { work } = context;
   const b = new KernelBuilder();
   const domain = makeRowDomain(b, group.rowShape!, multiples);
@@ -193,7 +213,8 @@ function lowerRow(context: BuildContext, group: Group, multiples: { row: number;
   const at = (id: NodeId, index: Expr) =>
     values.get(id) ?? lowering.compute(id, b.delinearize(index, shapeOf(context, id)));
   for (const id of group.vertices) {
-    if (context.plan.stored.has(id)) roots.push(at(id, work.count(id) === domain.rows ? domain.rowIndex : domain.full));
+    if (context.plan.stored.has(id))
+      roots.push(at(id, work.count(id) === domain.rows ? domain.rowIndex : domain.full));
   }
   return {
     row: domain.row,
@@ -213,11 +234,14 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
   const hero = group.vertices[0]!;
   const node = work.node(hero);
   const axes = matmulAxes(node);
-  if (node.op !== "einsum" || axes === undefined) throw new Error("schedule: a matmul kernel without a contraction");
+  if (node.op !== "einsum" || axes === undefined)
+    throw new Error("schedule: a matmul kernel without a contraction");
   const { lhs, rhs, out } = node.attrs;
   const [lhsId, rhsId] = [node.inputs[0]!, node.inputs[1]!];
   const sizeOf = (label: number): number =>
-    lhs.includes(label) ? shapeOf(context, lhsId)[lhs.indexOf(label)]! : shapeOf(context, rhsId)[rhs.indexOf(label)]!;
+    lhs.includes(label)
+      ? shapeOf(context, lhsId)[lhs.indexOf(label)]!
+      : shapeOf(context, rhsId)[rhs.indexOf(label)]!;
   const extent = (labels: readonly number[]) => labels.reduce((n, label) => n * sizeOf(label), 1);
   const [batches, ms, ns, ks] = [extent(axes.batch), extent(axes.m), extent(axes.n), extent(axes.k)];
   const tile = chooseTile(profile, batches, ms, ns);
@@ -228,7 +252,12 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
   const n = b.axis("n", ns, tileMultiple(ns, tile.n));
   const k = b.axis("k", ks, kStep);
   const position = new Map<number, Expr>();
-  for (const [labels, axis] of [[axes.batch, batch], [axes.m, m], [axes.n, n], [axes.k, k]] as const) {
+  for (const [labels, axis] of [
+    [axes.batch, batch],
+    [axes.m, m],
+    [axes.n, n],
+    [axes.k, k],
+  ] as const) {
     b.delinearize(axis, labels.map(sizeOf)).forEach((e, i) => {
       position.set(labels[i]!, e);
     });
@@ -240,9 +269,18 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
     if (id === hero) return b.value(node.type.dtype, accumulator, [m, n]);
     return members.has(id) ? lowering.compute(id, at) : undefined;
   });
-  const left = lowering.element(lhsId, lhs.map((label) => position.get(label)!));
-  const right = lowering.element(rhsId, rhs.map((label) => position.get(label)!));
-  const outIndex = b.linearize(out.map((label) => position.get(label)!), node.type.shape);
+  const left = lowering.element(
+    lhsId,
+    lhs.map((label) => position.get(label)!),
+  );
+  const right = lowering.element(
+    rhsId,
+    rhs.map((label) => position.get(label)!),
+  );
+  const outIndex = b.linearize(
+    out.map((label) => position.get(label)!),
+    node.type.shape,
+  );
   // The epilogue is written over the flat element and moved to the tile's: reads of its own element stay so.
   const toTile = new Map<Expr, Expr>([[flat, outIndex]]);
   const stores = group.vertices
@@ -340,7 +378,15 @@ function linkKernel(
   const vector = items % 4 === 0 && items >= 8 ? "inner" : "none";
   const domain = makeRowDomain(
     b,
-    { key: "", runs: [{ size: items, reduced: false }, { size: items, reduced: true }], rows: items, length: items },
+    {
+      key: "",
+      runs: [
+        { size: items, reduced: false },
+        { size: items, reduced: true },
+      ],
+      rows: items,
+      length: items,
+    },
     { row: 1, inner: vector === "inner" ? 4 : 1 },
   );
   const lowering = new Lowering(context.work, context.realized, b);
@@ -357,7 +403,12 @@ function linkKernel(
     { tensor: head, index: domain.row, value: b.select(isHead, b.constant("i32", 1), b.constant("i32", 0)) },
     { tensor: next, index: domain.row, value: b.value("i32", "next", [domain.row]) },
   ];
-  const { name, ...rest } = describe(context, group, reductions.map((r) => r.body), rowStores);
+  const { name, ...rest } = describe(
+    context,
+    group,
+    reductions.map((r) => r.body),
+    rowStores,
+  );
   return {
     kind: "row",
     row: domain.row,
@@ -381,7 +432,11 @@ function describe(
   stores: readonly Store[],
   alsoRead: readonly number[] = [],
   alsoWritten: readonly number[] = [],
-): { readonly name: string; readonly comments: readonly string[]; readonly tensors: readonly KernelTensor[] } {
+): {
+  readonly name: string;
+  readonly comments: readonly string[];
+  readonly tensors: readonly KernelTensor[];
+} {
   const { work, homes, plan } = context;
   const loaded = new Set<number>(alsoRead);
   walk(roots, (e) => {
@@ -396,15 +451,22 @@ function describe(
     const label = extra?.label ?? tensorLabel(context, id);
     const name = uniqueName(label, names);
     const access = writtenBuffers.has(homes.bufferKeyOf(id)) ? "read_write" : "read";
-    const comment = extra === undefined ? `${formatType(type)} ${work.node(id).origin.path}`.trimEnd() : formatType(type);
+    const comment =
+      extra === undefined ? `${formatType(type)} ${work.node(id).origin.path}`.trimEnd() : formatType(type);
     return { tensor: id, name, dtype: type.dtype, elementCount: elementCount(type.shape), access, comment };
   });
   const visible = group.vertices.filter((id) => plan.stored.has(id) || isHero(work.node(id)));
   const comments = group.vertices.map((id) => {
     const { origin, type } = work.node(id);
-    return [`${origin.label || work.node(id).op}: ${formatType(type)}`, origin.path, origin.at].filter((x) => x !== "").join("  ");
+    return [`${origin.label || work.node(id).op}: ${formatType(type)}`, origin.path, origin.at]
+      .filter((x) => x !== "")
+      .join("  ");
   });
-  return { name: kernelName(visible.map((id) => work.node(id).origin.label || work.node(id).op)), comments, tensors };
+  return {
+    name: kernelName(visible.map((id) => work.node(id).origin.label || work.node(id).op)),
+    comments,
+    tensors,
+  };
 }
 
 function tensorLabel(context: BuildContext, id: number): string {

@@ -68,7 +68,10 @@ export class Lowering {
 
   #lower(node: Node, at: readonly Expr[]): Expr {
     if (node.op === "view") {
-      const index = this.b.addIndex(this.b.linearize(at, node.attrs.shape), this.b.constant("i32", node.attrs.offset));
+      const index = this.b.addIndex(
+        this.b.linearize(at, node.attrs.shape),
+        this.b.constant("i32", node.attrs.offset),
+      );
       return this.element(node.inputs[0]!, [index]);
     }
     const inputs = node.inputs.map((input) => (index: readonly Expr[]) => this.element(input, index));

@@ -35,7 +35,11 @@ export function planMemory(
       if (arena === arenas.length) arenas.push({ placed: [], size: 0 });
       const space = arenas[arena]!;
       const { placed } = space;
-      const offset = firstGap(placed.filter((p) => p.first <= range.last && range.first <= p.last), size, aligned);
+      const offset = firstGap(
+        placed.filter((p) => p.first <= range.last && range.first <= p.last),
+        size,
+        aligned,
+      );
       if (offset + size > maxArenaBytes) continue;
       placed.push({ ...range, offset });
       space.size = Math.max(space.size, offset + size);

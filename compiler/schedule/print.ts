@@ -5,8 +5,10 @@ import type { Schedule } from "./schedule.ts";
 export function printSchedule(schedule: Schedule): string {
   const lines = schedule.steps.map((step, i) => {
     const number = String(i).padStart(4);
-    if (step.kind === "clear") return `${number}  clear   ${step.range.buffer}+${step.range.offsetBytes} (${step.range.sizeBytes} bytes)`;
-    if (step.kind === "copy") return `${number}  copy    ${step.from.buffer}+${step.from.offsetBytes} -> ${step.to.buffer}`;
+    if (step.kind === "clear")
+      return `${number}  clear   ${step.range.buffer}+${step.range.offsetBytes} (${step.range.sizeBytes} bytes)`;
+    if (step.kind === "copy")
+      return `${number}  copy    ${step.from.buffer}+${step.from.offsetBytes} -> ${step.to.buffer}`;
     const { kernel } = step;
     const tensors = kernel.tensors.map((t, j) => {
       const range = step.bindings[j]!;

@@ -95,8 +95,13 @@ export function chooseRealized(work: WorkGraph, fuse: boolean): ReadonlySet<Node
     reads[node.id] = [...sources];
     const choose = fuse
       ? worthRealizing(work, node, own, reads[node.id]!, readers[node.id]!)
-      : !(node.op === "constant" || node.op === "iota" || node.op === "broadcast" || node.op === "reshape" ||
-          node.op === "stop_gradient");
+      : !(
+          node.op === "constant" ||
+          node.op === "iota" ||
+          node.op === "broadcast" ||
+          node.op === "reshape" ||
+          node.op === "stop_gradient"
+        );
     if (work.isRequired(node.id) || isHero(node) || choose) realized.add(node.id);
   }
   return realized;

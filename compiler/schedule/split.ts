@@ -50,7 +50,8 @@ function splitOf(
   // The divisor nearest above the square root, with pieces that vec4 can walk if there are any.
   const root = Math.sqrt(length);
   for (let piece = Math.ceil(root); piece <= root * 16; piece++) {
-    if (length % piece === 0 && (piece % 4 === 0 || length % 4 !== 0)) return { rows, pieces: length / piece, length: piece };
+    if (length % piece === 0 && (piece % 4 === 0 || length % 4 !== 0))
+      return { rows, pieces: length / piece, length: piece };
   }
   return undefined;
 }

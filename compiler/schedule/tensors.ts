@@ -64,7 +64,8 @@ export class TensorHomes {
         if (!isStorage(node)) return { kind: "arena" };
         const base = this.homeOf(this.#work.stripReshapes(node.inputs[0]!));
         const { offset } = node.attrs;
-        if (base.kind === "arena") return { kind: "piece", of: this.#work.stripReshapes(node.inputs[0]!), offset };
+        if (base.kind === "arena")
+          return { kind: "piece", of: this.#work.stripReshapes(node.inputs[0]!), offset };
         return { ...base, offset: base.offset + offset };
       }
       default:

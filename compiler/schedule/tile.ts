@@ -1,4 +1,4 @@
-import { alignmentOf, type AxisExpr, type Expr, laneStride, walk } from "../kernel/index.ts";
+import { type AxisExpr, alignmentOf, type Expr, laneStride, walk } from "../kernel/index.ts";
 import type { DeviceProfile } from "../program/index.ts";
 
 /** Register tile of a matmul and how many invocations a workgroup has. */

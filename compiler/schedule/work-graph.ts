@@ -9,7 +9,8 @@ export class WorkGraph {
   readonly nodes: Node[];
   readonly users: NodeId[][];
   /** Results that must end in memory of their own: node (after reshapes are stripped) by purpose. */
-  readonly outputs: { readonly name: string; readonly node: NodeId; readonly shape: readonly number[] }[] = [];
+  readonly outputs: { readonly name: string; readonly node: NodeId; readonly shape: readonly number[] }[] =
+    [];
   readonly updates: { readonly state: string; readonly node: NodeId }[] = [];
   /** pack node -> the node stored at each of its offsets. */
   readonly packs = new Map<NodeId, readonly NodeId[]>();
@@ -107,7 +108,9 @@ export function isStorage(node: Node): boolean {
 /** A contraction that a matmul kernel can tile: some axes of either operand alone, and some summed. */
 export function matmulAxes(
   node: Node,
-): { readonly batch: number[]; readonly m: number[]; readonly n: number[]; readonly k: number[] } | undefined {
+):
+  | { readonly batch: number[]; readonly m: number[]; readonly n: number[]; readonly k: number[] }
+  | undefined {
   if (node.op !== "einsum") return undefined;
   const { lhs, rhs, out } = node.attrs;
   const batch = out.filter((label) => lhs.includes(label) && rhs.includes(label));

@@ -1,6 +1,6 @@
 import {
-  alignmentOf,
   type AxisExpr,
+  alignmentOf,
   childrenOf,
   dependsOn,
   type Expr,
@@ -35,7 +35,10 @@ export class Emitter {
   readonly functions = new Map<string, { readonly fn: ScalarFn; readonly width: 1 | 4 }>();
   readonly #scopes: Scope[] = [{ lines: [], values: new Map() }];
   readonly #axes = new Map<AxisExpr, { readonly text: string; readonly depth: number }>();
-  readonly #values = new Map<string, { readonly text: string; readonly depth: number; readonly width: 1 | 4 }>();
+  readonly #values = new Map<
+    string,
+    { readonly text: string; readonly depth: number; readonly width: 1 | 4 }
+  >();
   readonly #uses = new Map<Expr, number>();
   readonly #depths = new Map<Expr, number>();
   readonly #tensors: ReadonlyMap<number, KernelTensor>;
@@ -145,7 +148,8 @@ export class Emitter {
   }
 
   #bind(e: Expr, made: Value, depth: number): Value {
-    const stem = e.kind === "load" ? `${this.#tensors.get(e.tensor)!.name.slice(2)}_` : e.dtype === "i32" ? "i_" : "v_";
+    const stem =
+      e.kind === "load" ? `${this.#tensors.get(e.tensor)!.name.slice(2)}_` : e.dtype === "i32" ? "i_" : "v_";
     const name = this.fresh(stem.replace(/^(\d)/, "n$1"));
     this.#scopes[depth]!.lines.push(`let ${name} = ${made.text};`);
     return { text: name, width: made.width };
@@ -302,7 +306,8 @@ export class Emitter {
     }
     const at = this.#named(this.emit(index, lane), this.depth);
     const stored = this.#named({ text: toStorage(whole, 4), width: 4 }, this.depth);
-    for (const c of COMPONENTS) this.line(`${this.elementText(name, isVector, `${at}.${c}`)} = ${stored}.${c};`);
+    for (const c of COMPONENTS)
+      this.line(`${this.elementText(name, isVector, `${at}.${c}`)} = ${stored}.${c};`);
   }
 }
 

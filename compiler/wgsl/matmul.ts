@@ -12,7 +12,8 @@ export function printMatmul(kernel: MatmulKernel): string {
   const adopted = new Adopted();
   const { b } = adopted;
   const [batch, m, n, k] = [kernel.batch, kernel.m, kernel.n, kernel.k].map((axis) => adopted.axis(axis));
-  if (batch === undefined || m === undefined || n === undefined || k === undefined) throw new Error("wgsl: no axes");
+  if (batch === undefined || m === undefined || n === undefined || k === undefined)
+    throw new Error("wgsl: no axes");
   const lhs = adopted.expr(kernel.lhs);
   const rhs = adopted.expr(kernel.rhs);
   const stores = adopted.stores(kernel.stores);
@@ -22,7 +23,11 @@ export function printMatmul(kernel: MatmulKernel): string {
   const vectors = new Set<number>();
   collectVectorLoads([lhs], lhsLane, vectors);
   collectVectorLoads([rhs], rhsLane, vectors);
-  collectVectorLoads(stores.map((s) => s.value), n, vectors);
+  collectVectorLoads(
+    stores.map((s) => s.value),
+    n,
+    vectors,
+  );
   collectVectorStores(stores, n, vectors);
   const emitter = new Emitter(kernel.tensors, vectors);
 

@@ -10,7 +10,7 @@ import {
   type Store,
   walk,
 } from "../kernel/index.ts";
-import { Emitter, isVectorIndex } from "./emitter.ts";
+import { type Emitter, isVectorIndex } from "./emitter.ts";
 import { DECLARATIONS, storageType } from "./spelling.ts";
 
 /** Expressions of a kernel moved into a builder of the printer's own, so that it can substitute tile positions. */
@@ -34,14 +34,22 @@ export class Adopted {
 }
 
 /** Adds to `found` the tensors that `roots` read as whole vec4s along `lane`. */
-export function collectVectorLoads(roots: readonly Expr[], lane: AxisExpr | undefined, found: Set<number>): void {
+export function collectVectorLoads(
+  roots: readonly Expr[],
+  lane: AxisExpr | undefined,
+  found: Set<number>,
+): void {
   if (lane === undefined) return;
   walk(roots, (e) => {
     if (e.kind === "load" && dependsOn(e.index, lane) && isVectorIndex(e.index, lane)) found.add(e.tensor);
   });
 }
 
-export function collectVectorStores(stores: readonly Store[], lane: AxisExpr | undefined, found: Set<number>): void {
+export function collectVectorStores(
+  stores: readonly Store[],
+  lane: AxisExpr | undefined,
+  found: Set<number>,
+): void {
   if (lane === undefined) return;
   for (const s of stores) if (dependsOn(s.index, lane) && isVectorIndex(s.index, lane)) found.add(s.tensor);
 }

@@ -1,4 +1,4 @@
-import type { AxisExpr, Reduction, ReduceKind, RowKernel } from "../kernel/index.ts";
+import type { AxisExpr, ReduceKind, Reduction, RowKernel } from "../kernel/index.ts";
 import type { DType } from "../program/index.ts";
 import { Emitter, splat } from "./emitter.ts";
 import { Adopted, collectVectorLoads, collectVectorStores, writeModule } from "./module.ts";
@@ -26,7 +26,8 @@ export function printRow(kernel: RowKernel): string {
   const adopted = new Adopted();
   const row = adopted.axis(kernel.row);
   const inner = adopted.axis(kernel.inner);
-  const lane: AxisExpr | undefined = kernel.vector === "none" ? undefined : kernel.vector === "row" ? row : inner;
+  const lane: AxisExpr | undefined =
+    kernel.vector === "none" ? undefined : kernel.vector === "row" ? row : inner;
   const sweeps = kernel.sweeps.map((sweep) => ({
     reductions: sweep.reductions.map((r) => ({ ...r, body: adopted.expr(r.body) })),
     stores: adopted.stores(sweep.stores),
@@ -63,8 +64,13 @@ export function printRow(kernel: RowKernel): string {
     });
     for (const r of sweep.reductions) {
       const joined = joinLanes(r, kernel.vector === "inner");
-      if (shared) workgroupVariables.push(`var<workgroup> shared_${r.name}: array<${r.dtype}, ${kernel.invocationsPerRow}>;`);
-      emitter.line(`let ${r.name} = ${shared ? joinWorkgroup(emitter, r, joined, kernel.invocationsPerRow) : joined};`);
+      if (shared)
+        workgroupVariables.push(
+          `var<workgroup> shared_${r.name}: array<${r.dtype}, ${kernel.invocationsPerRow}>;`,
+        );
+      emitter.line(
+        `let ${r.name} = ${shared ? joinWorkgroup(emitter, r, joined, kernel.invocationsPerRow) : joined};`,
+      );
       emitter.bindValue(r.name, r.name, rowWidth);
     }
   }
@@ -82,7 +88,11 @@ export function printRow(kernel: RowKernel): string {
 function joinLanes(r: Reduction, isVector: boolean): string {
   const part = `part_${r.name}`;
   if (!isVector) return part;
-  return combine(r.op, `(${combine(r.op, `${part}.x`, `${part}.y`)})`, `(${combine(r.op, `${part}.z`, `${part}.w`)})`);
+  return combine(
+    r.op,
+    `(${combine(r.op, `${part}.x`, `${part}.y`)})`,
+    `(${combine(r.op, `${part}.z`, `${part}.w`)})`,
+  );
 }
 
 /** A tree over the invocations of a workgroup; every one of them then reads the result. */
@@ -91,7 +101,9 @@ function joinWorkgroup(emitter: Emitter, r: Reduction, joined: string, count: nu
   emitter.line(`${name}[local] = ${joined};`);
   emitter.line("workgroupBarrier();");
   emitter.block(`for (var half = ${count / 2}; half > 0; half /= 2)`, () => {
-    emitter.line(`if (local < half) { ${name}[local] = ${combine(r.op, `${name}[local]`, `${name}[local + half]`)}; }`);
+    emitter.line(
+      `if (local < half) { ${name}[local] = ${combine(r.op, `${name}[local]`, `${name}[local + half]`)}; }`,
+    );
     emitter.line("workgroupBarrier();");
   });
   return `${name}[0]`;

@@ -1,5 +1,5 @@
-import type { DType } from "../program/index.ts";
 import type { ScalarFn } from "../kernel/index.ts";
+import type { DType } from "../program/index.ts";
 
 /** WGSL type of a value in a register; `width` 1 or 4. */
 export function valueType(dtype: DType, width: 1 | 4): string {
@@ -33,11 +33,27 @@ export function literal(dtype: DType, value: number): string {
 }
 
 type Spell = (args: readonly string[], dtype: DType, width: 1 | 4) => string;
-const prefix = (op: string): Spell => ([x]) => `${op}(${x})`;
-const infix = (op: string): Spell => ([a, b]) => `(${a} ${op} ${b})`;
+const prefix =
+  (op: string): Spell =>
+  ([x]) =>
+    `${op}(${x})`;
+const infix =
+  (op: string): Spell =>
+  ([a, b]) =>
+    `(${a} ${op} ${b})`;
 /** Builtins and operators without a scalar-vector mix: both sides are splat by the emitter. */
 export const NEEDS_EQUAL_WIDTHS: ReadonlySet<ScalarFn> = new Set([
-  "max", "min", "pow", "lt", "le", "eq", "and", "or", "uniform01", "mod", "div",
+  "max",
+  "min",
+  "pow",
+  "lt",
+  "le",
+  "eq",
+  "and",
+  "or",
+  "uniform01",
+  "mod",
+  "div",
 ]);
 
 /** Each scalar function in WGSL, given arguments of the same width. `dtype` is that of the first argument. */
@@ -59,7 +75,8 @@ export const SPELLING: Readonly<Record<ScalarFn, Spell>> = {
   add: infix("+"),
   sub: infix("-"),
   mul: infix("*"),
-  div: ([a, b], dtype) => (dtype === "i32" ? `((${a} - ((${a} % ${b} + ${b}) % ${b})) / ${b})` : `(${a} / ${b})`),
+  div: ([a, b], dtype) =>
+    dtype === "i32" ? `((${a} - ((${a} % ${b} + ${b}) % ${b})) / ${b})` : `(${a} / ${b})`,
   max: ([a, b]) => `max(${a}, ${b})`,
   min: ([a, b]) => `min(${a}, ${b})`,
   pow: ([a, b]) => `pow(${a}, ${b})`,

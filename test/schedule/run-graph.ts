@@ -62,7 +62,10 @@ export async function runOnDevice(
     const updates = new Map<string, Tensor>();
     for (const { state, node } of graph.updates) {
       const { type } = graph.nodes[node]!;
-      updates.set(state, tensor(type, await readState(executor, state, type.dtype, elementCount(type.shape))));
+      updates.set(
+        state,
+        tensor(type, await readState(executor, state, type.dtype, elementCount(type.shape))),
+      );
     }
     return { outputs, updates, program };
   } finally {
