@@ -25,6 +25,9 @@ export function relativeError(actual: Numbers, expected: Numbers | Int32Array, f
   return error / magnitude;
 }
 
+/** Making a program's pipelines takes the software device up to ten seconds, and much more beside other work. */
+const runTimeoutMs = 300_000;
+
 /** Declares the tests that hold one run against the fixture. */
 export function compareWithOracle(
   fixture: Fixture,
@@ -34,7 +37,7 @@ export function compareWithOracle(
   let recorded: Recorded;
   beforeAll(async () => {
     recorded = await run();
-  });
+  }, runTimeoutMs);
 
   test("has the oracle's parameters", () => {
     const shapes = (parameters: Iterable<readonly [string, readonly number[]]>) =>
@@ -48,7 +51,7 @@ export function compareWithOracle(
     expect(relativeError(recorded.evaluated.encoded, fixture.encoded.data)).toBeLessThan(tolerance.tensor);
   });
 
-  test.each(losses)("$name loss in evaluation", ({ of, oracle }) => {
+  test.each(losses)("loss $name in evaluation", ({ of, oracle }) => {
     expect(beyond([of(recorded.evaluated)], fixture.steps.slice(0, 1).map(oracle), tolerance.loss)).toEqual(
       [],
     );
@@ -66,7 +69,7 @@ export function compareWithOracle(
     expect(errors.filter(({ error }) => !(error < tolerance.tensor))).toEqual([]);
   });
 
-  test.each(losses)("$name loss of ten steps of the optimizer", ({ of, oracle }) => {
+  test.each(losses)("loss $name of ten steps of the optimizer", ({ of, oracle }) => {
     expect(recorded.steps.length).toBe(10);
     expect(beyond(recorded.steps.map(of), fixture.steps.map(oracle), tolerance.loss)).toEqual([]);
   });

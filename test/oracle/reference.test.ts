@@ -1,12 +1,12 @@
-import { describe } from "vitest";
+import { describe, expect, test } from "vitest";
 import { renderDiagnostics } from "../../compiler/diagnostics/index.ts";
 import { elaborate } from "../../compiler/elaborate/index.ts";
 import { optimize } from "../../compiler/optimize/index.ts";
 import { analyze } from "../../compiler/semantics/index.ts";
-import { compareWithOracle } from "./comparison.ts";
+import { compareWithOracle, relativeError } from "./comparison.ts";
 import { readFixture } from "./fixture.ts";
 import { referenceRun } from "./reference-run.ts";
-import { record } from "./runs.ts";
+import { need, record } from "./runs.ts";
 import { oracleSpec } from "./spec.ts";
 
 /**
@@ -37,5 +37,18 @@ describe.each(["d2l", "original"] as const)("%s in float64", (name) => {
     const run = () =>
       referenceRun(models, model.recipe, fixture, { maxBufferBytes: 2 ** 27, rewrite: optimize });
     compareWithOracle(fixture, tolerance, () => record(run(), fixture));
+  });
+
+  test("a small mistake is seen: query and key of one block exchanged", async () => {
+    const [query, key] = ["query", "key"].map((part) => `encoder.blocks.1.attention.${part}.weight`);
+    const parameters = new Map(fixture.parameters);
+    parameters.set(need(query, "query"), need(fixture.parameters.get(need(key, "key")), "key"));
+    parameters.set(need(key, "key"), need(fixture.parameters.get(need(query, "query")), "query"));
+    const options = { maxBufferBytes: 2 ** 27, rewrite: optimize };
+    const run = referenceRun(models, model.recipe, { ...fixture, parameters }, options);
+    const { encoded, objective } = await run.evaluate();
+    // Far beyond the 1e-4 that the device is given.
+    expect(relativeError(encoded, fixture.encoded.data)).toBeGreaterThan(1e-2);
+    expect(Math.abs(objective / need(fixture.steps[0], "first step").total - 1)).toBeGreaterThan(1e-3);
   });
 });
