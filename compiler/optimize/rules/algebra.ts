@@ -17,21 +17,20 @@ import { type Rule, rule } from "../rule.ts";
 /** Smallest normal f32: a constant below it may be flushed to zero. */
 const SMALLEST_NORMAL = 2 ** -126;
 
-/** `constant` everywhere, like `x`; null where an f32 would overflow or lose digits to underflow. */
-function constantLike(b: GraphBuilder, x: NodeId, constant: number): NodeId | null {
+/** Neither beyond the range of an f32 nor so small that digits are lost. */
+function isNormal(constant: number): boolean {
   const magnitude = Math.abs(constant);
-  const isNormal = magnitude >= SMALLEST_NORMAL && magnitude <= dtypeRange("f32").max;
-  return isNormal || constant === 0 ? b.fullLike(x, constant) : null;
+  return magnitude >= SMALLEST_NORMAL && magnitude <= dtypeRange("f32").max;
 }
 
-/** Then `1 / c` is exact, and `x / c` and `x * (1 / c)` round alike. */
+/** `constant` everywhere, like `x`; null where an f32 cannot hold it to full precision. */
+function constantLike(b: GraphBuilder, x: NodeId, constant: number): NodeId | null {
+  return isNormal(constant) || constant === 0 ? b.fullLike(x, constant) : null;
+}
+
+/** Then `1 / c` is exact too, and `x / c` and `x * (1 / c)` round alike. */
 function isPowerOfTwo(c: number): boolean {
-  return (
-    Number.isFinite(c) &&
-    c !== 0 &&
-    Number.isInteger(Math.log2(Math.abs(c))) &&
-    Math.abs(c) === 2 ** Math.round(Math.log2(Math.abs(c)))
-  );
+  return isNormal(c) && 2 ** Math.round(Math.log2(Math.abs(c))) === Math.abs(c);
 }
 
 const timesConstant = binary("mul", float, floatSplat);
