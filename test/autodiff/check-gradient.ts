@@ -4,29 +4,39 @@ import { randomNumbers } from "../ops/draw.ts";
 const h = 1e-5;
 
 export interface DirectionalDerivatives {
-  /** sum over parameters of <gradient, direction> */
+  /** Sum over the parameters of <gradient, direction>. */
   readonly gradient: number;
   /** (f(p + h v) - f(p - h v)) / 2h */
   readonly difference: number;
-  /** Sum of magnitudes of what was added up: the scale that rounding and cancellation are measured on. */
+  /** Sum of the magnitudes that `gradient` adds up. */
   readonly size: number;
+  /**
+   * How far apart the two may be: 1e-7 of `size`, which leaves room for the truncation h^2 f'''/6, and what
+   * rounding of the objective (some 20 ULP, 4e-15 of it) becomes when divided by 2h.
+   */
+  readonly tolerance: number;
 }
 
 /**
- * Compares gradients with central differences along a drawn direction of all parameters at once, in float64.
- * @param graph outputs `objective` (f32 []) and `gradient.<parameter>` for every parameter
+ * Compares gradients with central differences along a drawn direction of some parameters at once, in float64.
+ * @param graph outputs `objective` (f32 []) and `gradient.<parameter>` for each of `wrt`
  */
-export function directionalDerivatives(graph: Graph, leaves: Leaves, seed: number): DirectionalDerivatives {
+export function directionalDerivatives(
+  graph: Graph,
+  leaves: Leaves,
+  wrt: readonly string[],
+  seed: number,
+): DirectionalDerivatives {
   const random = randomNumbers(seed);
   const parameters = leaves.parameters ?? new Map<string, Tensor>();
   const { outputs } = evaluate(graph, leaves);
   const directions = new Map<string, Float64Array>();
   let gradient = 0;
   let size = 0;
-  for (const [name, { data }] of parameters) {
-    const slope = outputs.get(`gradient.${name}`);
-    if (slope === undefined) continue;
-    const direction = Float64Array.from(data, () => 2 * random() - 1);
+  for (const name of wrt) {
+    const [value, slope] = [parameters.get(name), outputs.get(`gradient.${name}`)];
+    if (value === undefined || slope === undefined) throw new Error(`no parameter or gradient ${name}`);
+    const direction = Float64Array.from(value.data, () => 2 * random() - 1);
     directions.set(name, direction);
     direction.forEach((v, index) => {
       gradient += slope.data[index]! * v;
@@ -42,6 +52,6 @@ export function directionalDerivatives(graph: Graph, leaves: Leaves, seed: numbe
     return evaluate(graph, { ...leaves, parameters: moved }).outputs.get("objective")!.data[0]!;
   };
   const [above, below] = [objectiveAt(h), objectiveAt(-h)];
-  size = Math.max(size, Math.abs(above), Math.abs(below));
-  return { gradient, difference: (above - below) / (2 * h), size };
+  const rounding = (4e-15 * Math.max(Math.abs(above), Math.abs(below))) / (2 * h);
+  return { gradient, difference: (above - below) / (2 * h), size, tolerance: 1e-7 * size + rounding };
 }
