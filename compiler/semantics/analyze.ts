@@ -94,6 +94,8 @@ export function analyze(root: string, options: AnalyzeOptions): AnalysisResult {
     }
     model = analyzeTraining(a, scope, options.data ?? {});
     checkNames(scopes.values(), report, () => diagnostics.size < limits.diagnostics);
+    const trains = file.ast.items.some((item) => item.kind === "train");
+    if (!trains && diagnostics.size === 0) report(noTrain({ file: file.source.name, start: 0, end: 0 }));
   }
   const sorted = [...diagnostics.values()].sort(compareDiagnostics);
   return { model: hasErrors(sorted) ? undefined : model, diagnostics: sorted, sources, settings };
@@ -106,10 +108,7 @@ function analyzeTraining(
 ): TypedModel | undefined {
   const trains = file.file.ast.items.flatMap((item) => (item.kind === "train" ? [item] : []));
   const [train, second] = trains;
-  if (train === undefined) {
-    a.report(noTrain({ file: file.file.source.name, start: 0, end: 0 }));
-    return undefined;
-  }
+  if (train === undefined) return undefined;
   if (second !== undefined) a.report(trainTwice(second, train));
   const entries = trainEntries(a, train);
   const env: Env = { scope: new Scope(emptyScope), file, path: "" };
@@ -286,7 +285,7 @@ interface RanModel {
 function runModel(a: Analysis, instance: Instance, data: ReadData): RanModel | undefined {
   const { forward, declaration } = instance;
   if (forward === undefined) {
-    a.report(modelWithoutForward(declaration));
+    if (!a.stopped) a.report(modelWithoutForward(declaration));
     return undefined;
   }
   const inputs: TypedInput[] = [];
@@ -316,8 +315,15 @@ function runModel(a: Analysis, instance: Instance, data: ReadData): RanModel | u
   if (bound.failed) return undefined;
   const returned = runBody(a, declaration.name.text, forward.body, env, "", forward.keywordSpan);
   const [first] = returned ?? [];
-  if (first !== undefined) a.report(modelReturns(first.span));
-  if (collected.losses.length === 0 && collected.lossValues.size === 0) a.report(noLosses(declaration));
+  if (first !== undefined) {
+    a.report(modelReturns(first.span));
+    return undefined;
+  }
+  if (a.stopped) return undefined;
+  if (collected.lossValues.size === 0) {
+    a.report(noLosses(declaration));
+    return undefined;
+  }
   return { inputs, ...collected };
 }
 

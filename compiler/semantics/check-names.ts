@@ -14,8 +14,8 @@ import type {
   Type,
 } from "../syntax/index.ts";
 import type { FileScope } from "./declarations.ts";
-import { unknownFunction, unknownLayer, unknownName } from "./errors.ts";
-import { isInitializer } from "./initializers.ts";
+import { unknownFunction, unknownInitializer, unknownLayer, unknownName } from "./errors.ts";
+import { initializerNames, isInitializer } from "./initializers.ts";
 import { isPrimitive, primitiveNames } from "./primitives.ts";
 
 /**
@@ -93,7 +93,16 @@ class NameCheck {
     for (const { name, type } of parameters) {
       this.#known.add(name.text);
       if (type.kind !== "tensorType") continue;
-      for (const dimension of type.dims) if (dimension.kind === "name") this.#known.add(dimension.text);
+      for (const dimension of type.dims) if (dimension.kind !== "ellipsis") this.#declareDimension(dimension);
+    }
+  }
+
+  #declareDimension(dimension: Expression): void {
+    if (dimension.kind === "name") this.#known.add(dimension.text);
+    else if (dimension.kind === "unary") this.#declareDimension(dimension.operand);
+    else if (dimension.kind === "binary") {
+      this.#declareDimension(dimension.left);
+      this.#declareDimension(dimension.right);
     }
   }
 
@@ -118,7 +127,7 @@ class NameCheck {
       switch (item.kind) {
         case "param":
           this.#type(item.type);
-          this.#expression(item.initializer);
+          this.#initializer(item.initializer);
           break;
         case "use":
           for (const binding of item.bindings) {
@@ -147,6 +156,16 @@ class NameCheck {
           item satisfies never;
       }
     }
+  }
+
+  #initializer(expression: Expression): void {
+    if (expression.kind !== "call" || expression.callee.kind !== "name") {
+      this.#expression(expression);
+      return;
+    }
+    const { callee, args } = expression;
+    if (!isInitializer(callee.text)) this.#report(unknownInitializer(callee, initializerNames));
+    this.arguments(args);
   }
 
   #forward(forward: Extract<LayerItem, { readonly kind: "forward" }>): void {
@@ -264,7 +283,7 @@ class NameCheck {
 
   #callee(callee: Extract<Expression, { readonly kind: "name" }>): void {
     const name = callee.text;
-    if (this.#known.has(name) || isPrimitive(name) || isInitializer(name)) return;
+    if (this.#known.has(name) || isPrimitive(name)) return;
     if (this.#file.find(name, callee.span) !== undefined) return;
     this.#report(
       unknownFunction(callee, [...this.#known, ...this.#file.namesOf("fn", "loss"), ...primitiveNames]),

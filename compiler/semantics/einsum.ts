@@ -1,3 +1,4 @@
+import type { Diagnostic } from "../diagnostics/index.ts";
 import type { CallExpression } from "../syntax/index.ts";
 import type { Analysis, Env } from "./analysis.ts";
 import { axisSizes, operandKinds, patternProblem, patternRank, primitiveUsage } from "./errors.ts";
@@ -23,7 +24,7 @@ export function einsum(
   const parsed = parsePattern(pattern.value.value, pattern.span);
   if (!("left" in parsed)) return a.fail(patternProblem(parsed));
   if (operands.length < 1 || operands.length > 2 || parsed.left.length !== operands.length) {
-    const text = `the pattern has ${parsed.left.length} operands, the call ${operands.length} (one or two)`;
+    const text = `${parsed.left.length} operands here, ${operands.length} in the call (one or two)`;
     return a.fail(patternProblem({ span: pattern.span, text }));
   }
   const labels = new Map<string, { readonly label: number; readonly dim: Dim; readonly item: PatternItem }>();
@@ -38,6 +39,8 @@ export function einsum(
       return a.fail(operandKinds(operand.span, "einsum", [operand], "f32 tensors"));
     }
     tensors.push(tensor);
+    const odd = items.find((item) => item.kind !== "axis" && item.kind !== "ellipsis");
+    if (odd !== undefined) return a.fail(namesOnly(odd));
     const ellipsis = items.some((item) => item.kind === "ellipsis");
     const extra = tensor.dims.length - items.length + (ellipsis ? 1 : 0);
     if (ellipsis ? extra < 0 : extra !== 0) {
@@ -53,13 +56,7 @@ export function einsum(
         continue;
       }
       if (item.kind !== "axis") {
-        return a.fail(
-          patternProblem({
-            span: item.span,
-            text: "einsum takes names of axes only",
-            hint: "use `rearrange` to split or join axes",
-          }),
-        );
+        return a.fail(namesOnly(item));
       }
       const dim = tensor.dims[axis++];
       if (dim === undefined) return errorValue;
@@ -92,13 +89,7 @@ export function einsum(
     }
     const known = item.kind === "axis" ? labels.get(item.name) : undefined;
     if (item.kind !== "axis") {
-      return a.fail(
-        patternProblem({
-          span: item.span,
-          text: "einsum takes names of axes only",
-          hint: "use `rearrange` to split or join axes",
-        }),
-      );
+      return a.fail(namesOnly(item));
     }
     if (known === undefined) {
       return a.fail(patternProblem({ span: item.span, text: `\`${item.name}\` is on the right only` }));
@@ -139,4 +130,9 @@ function takeEllipsis(
   }
   side.push(...rest);
   return undefined;
+}
+
+function namesOnly(item: PatternItem): Diagnostic {
+  const hint = "use `rearrange` to split or join axes";
+  return patternProblem({ span: item.span, text: "einsum takes names of axes only", hint });
 }

@@ -66,32 +66,23 @@ function evaluateName(a: Analysis, name: NameExpression, env: Env): Value {
 }
 
 function evaluateUnary(a: Analysis, expression: UnaryExpression, env: Env, label: string | undefined): Value {
-  const operand = evaluate(a, expression.operand, env);
-  if (operand.kind === "error") return errorValue;
-  if (expression.operator === "not") {
-    if (operand.kind === "bool") return boolValue(!operand.value);
-    if (operand.kind === "tensor" && operand.dtype === "bool") {
-      return tensorUnary(a, "not", operand, expression.span, env, label);
-    }
-    return a.fail(
-      operandKinds(expression.span, "not", [{ value: operand, span: expression.operand.span }], "a bool"),
-    );
+  const { operator, span } = expression;
+  const value = evaluate(a, expression.operand, env);
+  if (value.kind === "error") return errorValue;
+  const mark = { ...span, end: span.start + operator.length };
+  const site = { shown: operator, span, mark, env, label };
+  const operand = { value, span: expression.operand.span };
+  if (operator === "not") {
+    if (value.kind === "bool") return boolValue(!value.value);
+    if (value.kind === "tensor" && value.dtype === "bool") return tensorUnary(a, "not", value, site);
+    return a.fail(operandKinds(mark, "not", [operand], "a bool"));
   }
-  if (isNumber(operand)) {
-    const folded = foldArithmetic("-", intValue(0), operand);
-    return "value" in folded ? folded.value : a.fail(notANumber(expression.span, folded.problem));
+  if (isNumber(value)) {
+    const folded = foldArithmetic("-", intValue(0), value);
+    return "value" in folded ? folded.value : a.fail(notANumber(span, folded.problem));
   }
-  if (operand.kind === "tensor" && operand.dtype !== "bool") {
-    return tensorUnary(a, "neg", operand, expression.span, env, label);
-  }
-  return a.fail(
-    operandKinds(
-      expression.span,
-      "-",
-      [{ value: operand, span: expression.operand.span }],
-      "a number or a tensor of numbers",
-    ),
-  );
+  if (value.kind === "tensor" && value.dtype !== "bool") return tensorUnary(a, "neg", value, site);
+  return a.fail(operandKinds(mark, "-", [operand], "a number or a tensor of numbers"));
 }
 
 function evaluateBinary(
@@ -100,39 +91,41 @@ function evaluateBinary(
   env: Env,
   label: string | undefined,
 ): Value {
-  const { operator, span } = expression;
+  const { operator, span, operatorSpan: mark } = expression;
   const left = evaluate(a, expression.left, env);
-  if (left.kind === "bool" && ((operator === "and" && !left.value) || (operator === "or" && left.value)))
+  if (
+    left.kind === "bool" &&
+    left.value === (operator === "or") &&
+    (operator === "and" || operator === "or")
+  ) {
     return left;
+  }
   const right = evaluate(a, expression.right, env);
   if (left.kind === "error" || right.kind === "error") return errorValue;
+  const operands = [
+    { value: left, span: expression.left.span },
+    { value: right, span: expression.right.span },
+  ] as const;
   if (left.kind === "tensor" || right.kind === "tensor") {
-    const operands = {
-      left: { value: left, span: expression.left.span },
-      right: { value: right, span: expression.right.span },
-    };
-    return tensorBinary(a, operator, operands.left, operands.right, span, env, label);
+    const site = { shown: operator, span, mark, env, label };
+    return tensorBinary(a, operator, operands[0], operands[1], site);
   }
   if (isNumber(left) && isNumber(right) && operator !== "and" && operator !== "or" && operator !== "@") {
     const folded = foldArithmetic(operator, left, right);
     return "value" in folded ? folded.value : a.fail(notANumber(span, folded.problem));
   }
-  if (left.kind === "bool" && right.kind === "bool") {
-    if (operator === "and" || operator === "or") return right;
+  if (left.kind === "bool" && right.kind === "bool" && (operator === "and" || operator === "or"))
+    return right;
+  if (
+    (left.kind === "bool" && right.kind === "bool") ||
+    (left.kind === "string" && right.kind === "string")
+  ) {
     if (operator === "==") return boolValue(left.value === right.value);
     if (operator === "!=") return boolValue(left.value !== right.value);
   }
-  if (left.kind === "string" && right.kind === "string") {
-    if (operator === "==") return boolValue(left.value === right.value);
-    if (operator === "!=") return boolValue(left.value !== right.value);
-  }
-  const operands = [
-    { value: left, span: expression.left.span },
-    { value: right, span: expression.right.span },
-  ];
-  const wanted =
-    operator === "and" || operator === "or" ? "bools" : operator === "@" ? "tensors" : "numbers or tensors";
-  return a.fail(operandKinds(span, operator, operands, wanted));
+  const logical = operator === "and" || operator === "or";
+  const wanted = logical ? "bools" : operator === "@" ? "tensors" : "numbers or tensors";
+  return a.fail(operandKinds(mark, operator, operands, wanted));
 }
 
 function evaluateConditional(

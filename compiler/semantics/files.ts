@@ -67,11 +67,7 @@ export function loadFiles(
     }
     report(
       inside
-        ? importNotFound(
-            span,
-            wanted,
-            candidates.map((c) => c.path),
-          )
+        ? importNotFound(span, wanted, [...new Set(candidates.map((c) => c.path))])
         : importOutside(span, wanted, rootFolder),
     );
     return undefined;

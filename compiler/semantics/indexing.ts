@@ -1,4 +1,4 @@
-import type { IndexElement, IndexExpression } from "../syntax/index.ts";
+import type { CallExpression, IndexElement, IndexExpression } from "../syntax/index.ts";
 import type { Analysis, Env } from "./analysis.ts";
 import {
   concatMismatch,
@@ -126,16 +126,16 @@ function tensors(
   name: string,
   usage: string,
   given: readonly Given[],
-  span: IndexExpression["span"],
+  call: CallExpression,
 ): readonly [Given & { readonly value: TensorValue }, Given & { readonly value: TensorValue }] | undefined {
   const [x, y] = given;
   if (x === undefined || y === undefined || given.length !== 2 || given.some((g) => g.name !== undefined)) {
-    a.report(primitiveUsage(span, name, usage));
+    a.report(primitiveUsage(call.span, name, usage));
     return undefined;
   }
   if (x.value.kind === "error" || y.value.kind === "error") return undefined;
   if (x.value.kind !== "tensor" || y.value.kind !== "tensor" || y.value.dtype !== "i32") {
-    a.report(operandKinds(span, name, [x, y], "a tensor and i32 indices"));
+    a.report(operandKinds(call.callee.span, name, [x, y], "a tensor and i32 indices"));
     return undefined;
   }
   return [
@@ -146,11 +146,11 @@ function tensors(
 
 /** table [N, ...rest] at i32 [...I] -> [...I, ...rest] */
 export const take: Primitive = (a, call, given, env, label) => {
-  const pair = tensors(a, "take", "take(table, indices)", given, call.span);
+  const pair = tensors(a, "take", "take(table, indices)", given, call);
   if (pair === undefined) return errorValue;
   const [table, indices] = pair;
   if (table.value.dims.length < 1)
-    return a.fail(operandKinds(call.span, "take", pair, "a table of one axis or more"));
+    return a.fail(operandKinds(call.callee.span, "take", pair, "a table of one axis or more"));
   const dims = [...indices.value.dims, ...table.value.dims.slice(1)];
   const origin = { path: env.path, span: call.span, label };
   return a.emit({ op: "take" }, [table.value.id, indices.value.id], table.value.dtype, dims, origin);
@@ -158,7 +158,7 @@ export const take: Primitive = (a, call, given, env, label) => {
 
 /** x [B, T, ...rest], indices i32 [B, P] -> [B, P, ...rest] */
 export const gather: Primitive = (a, call, given, env, label) => {
-  const pair = tensors(a, "gather", "gather(x, indices)", given, call.span);
+  const pair = tensors(a, "gather", "gather(x, indices)", given, call);
   if (pair === undefined) return errorValue;
   const [x, indices] = pair;
   const [batch] = x.value.dims;
@@ -169,10 +169,10 @@ export const gather: Primitive = (a, call, given, env, label) => {
     columns === undefined ||
     indices.value.dims.length !== 2
   ) {
-    return a.fail(operandKinds(call.span, "gather", pair, "a tensor [B, T, ...] and indices [B, P]"));
+    return a.fail(operandKinds(call.callee.span, "gather", pair, "a tensor [B, T, ...] and indices [B, P]"));
   }
   if (batch === undefined || batch.size !== rows.size) {
-    return a.fail(gatherMismatch(call.span, x, indices));
+    return a.fail(gatherMismatch(call.callee.span, x, indices));
   }
   const dims = [batch, columns, ...x.value.dims.slice(2)];
   const origin = { path: env.path, span: call.span, label };
@@ -184,7 +184,7 @@ export const iota: Primitive = (a, call, given, env, label) => {
   if (n === undefined || given.length !== 1 || n.name !== undefined) {
     return a.fail(primitiveUsage(call.span, "iota", "iota(n)"));
   }
-  const dim = readSize(a, n, "n of `iota`");
+  const dim = readSize(a, n, "`n` of `iota`");
   if (dim === undefined) return errorValue;
   return a.emit({ op: "iota" }, [], "i32", [dim], { path: env.path, span: call.span, label });
 };
@@ -206,7 +206,7 @@ export const drop: Primitive = (a, call, given, env, label) => {
   }
   if (x.value.kind === "error" || p.value.kind === "error") return errorValue;
   if (x.value.kind !== "tensor" || x.value.dtype !== "f32") {
-    return a.fail(operandKinds(call.span, "drop", [x], "an f32 tensor"));
+    return a.fail(operandKinds(call.callee.span, "drop", [x], "an f32 tensor"));
   }
   if (!isNumber(p.value) || p.value.value < 0 || p.value.value >= 1) {
     return a.fail(operandKinds(p.span, "drop", [p], "a rate from 0 up to but not including 1"));
@@ -231,7 +231,7 @@ export const concat: Primitive = (a, call, given, env, label) => {
   }
   const [first] = parts;
   if (first === undefined || parts.length !== elements.length) {
-    return a.fail(operandKinds(call.span, "concat", [list], "a list of tensors"));
+    return a.fail(operandKinds(call.callee.span, "concat", [list], "a list of tensors"));
   }
   const axis = readAxis(a, "concat", axisGiven, first);
   if (axis === undefined) return errorValue;

@@ -90,6 +90,8 @@ function positive(name: string, settings: ReadonlyMap<string, number>): string |
   return get(settings, name) > 0 ? undefined : `\`${name}\` must be above 0`;
 }
 
+export const initializerNames: readonly string[] = [...rules.keys()];
+
 export function isInitializer(name: string): boolean {
   return rules.has(name);
 }
@@ -115,7 +117,7 @@ export function evaluateInitializer(
   const name = expression.callee.text;
   const rule = rules.get(name);
   if (rule === undefined) {
-    a.report(unknownInitializer(expression.callee, [...rules.keys()]));
+    a.report(unknownInitializer(expression.callee, initializerNames));
     return undefined;
   }
   const settings = readSettings(a, name, rule.settings, expression, env);

@@ -19,6 +19,22 @@ export interface Operand {
   readonly span: Span;
 }
 
+/** One use of an operator or primitive. */
+export interface Site {
+  /** As messages call it: `+`, `where`. */
+  readonly shown: string;
+  /** All of it. */
+  readonly span: Span;
+  /** The operator or the function's name: where messages point, between or before the operands. */
+  readonly mark: Span;
+  readonly env: Env;
+  readonly label: string | undefined;
+}
+
+function originOf({ env, span, label }: Site, otherwise: string) {
+  return { path: env.path, span, label: label ?? otherwise };
+}
+
 const functionOf: Readonly<Record<Exclude<BinaryOperator, "@">, BinaryFn>> = {
   or: "or",
   and: "and",
@@ -38,96 +54,56 @@ const functionOf: Readonly<Record<Exclude<BinaryOperator, "@">, BinaryFn>> = {
 
 const comparisons: ReadonlySet<BinaryFn> = new Set(["eq", "ne", "lt", "le", "gt", "ge"]);
 
-export function tensorUnary(
-  a: Analysis,
-  fn: UnaryFn,
-  operand: TensorValue,
-  span: Span,
-  env: Env,
-  label: string | undefined,
-): Value {
-  const origin = { path: env.path, span, label: label ?? fn };
-  return a.emit({ op: "unary", fn }, [operand.id], operand.dtype, operand.dims, origin);
+export function tensorUnary(a: Analysis, fn: UnaryFn, operand: TensorValue, site: Site): Value {
+  return a.emit({ op: "unary", fn }, [operand.id], operand.dtype, operand.dims, originOf(site, fn));
 }
 
+/** An operator of two operands, of which at least one is a tensor. */
 export function tensorBinary(
   a: Analysis,
   operator: BinaryOperator,
   left: Operand,
   right: Operand,
-  span: Span,
-  env: Env,
-  label: string | undefined,
+  site: Site,
 ): Value {
-  if (operator === "@") return matmul(a, left, right, span, env, label);
-  return elementwise(a, functionOf[operator], operator, left, right, span, env, label);
+  if (operator === "@") return matmul(a, left, right, site);
+  return elementwise(a, functionOf[operator], left, right, site);
 }
 
 /** An elementwise function of two operands, of which at least one is a tensor; a setting becomes a scalar of its dtype. */
-export function elementwise(
-  a: Analysis,
-  fn: BinaryFn,
-  shown: string,
-  left: Operand,
-  right: Operand,
-  span: Span,
-  env: Env,
-  label: string | undefined,
-): Value {
-  const pair = unifyDtypes(a, shown, left, right, span, env);
+export function elementwise(a: Analysis, fn: BinaryFn, left: Operand, right: Operand, site: Site): Value {
+  const pair = unifyDtypes(a, left, right, site);
   if (pair === undefined) return errorValue;
   const [x, y] = pair;
   const logical = fn === "and" || fn === "or";
-  if (logical !== (x.dtype === "bool")) {
-    return a.fail(
-      operandKinds(
-        span,
-        shown,
-        [left, right],
-        logical ? "bools" : "numbers; `f32(x)` makes 0 and 1 of a bool tensor",
-      ),
-    );
+  const wanted = logical ? "bools" : fn === "pow" ? "f32 tensors" : "numbers";
+  if (logical !== (x.dtype === "bool") || (fn === "pow" && x.dtype !== "f32")) {
+    return a.fail(operandKinds(site.mark, site.shown, [left, right], wanted));
   }
-  if (fn === "pow" && x.dtype !== "f32")
-    return a.fail(operandKinds(span, shown, [left, right], "f32 tensors"));
-  const dims = broadcastOperands(
-    a,
-    shown,
-    [
-      { ...left, value: x },
-      { ...right, value: y },
-    ],
-    span,
-  );
+  const operands = [
+    { ...left, value: x },
+    { ...right, value: y },
+  ];
+  const dims = broadcastOperands(a, operands, site);
   if (dims === undefined) return errorValue;
   const dtype = comparisons.has(fn) ? "bool" : x.dtype;
-  return a.emit({ op: "binary", fn }, [x.id, y.id], dtype, dims, {
-    path: env.path,
-    span,
-    label: label ?? fn,
-  });
+  return a.emit({ op: "binary", fn }, [x.id, y.id], dtype, dims, originOf(site, fn));
 }
 
 /** Both as tensors of one dtype; undefined where they are not, which is reported. */
 export function unifyDtypes(
   a: Analysis,
-  shown: string,
   left: Operand,
   right: Operand,
-  span: Span,
-  env: Env,
+  site: Site,
 ): readonly [TensorValue, TensorValue] | undefined {
-  const dtype =
-    left.value.kind === "tensor"
-      ? left.value.dtype
-      : right.value.kind === "tensor"
-        ? right.value.dtype
-        : "f32";
-  const x = toTensor(a, shown, left, dtype, right, span, env);
-  const y = toTensor(a, shown, right, dtype, left, span, env);
+  const tensors = [left.value, right.value].flatMap((v) => (v.kind === "tensor" ? [v] : []));
+  const dtype = tensors[0]?.dtype ?? "f32";
+  const x = toTensor(a, left, dtype, right, site);
+  const y = toTensor(a, right, dtype, left, site);
   if (x === undefined || y === undefined) return undefined;
   if (x.dtype !== y.dtype) {
-    a.report(mixedDtypes(span, shown, left, right));
+    a.report(mixedDtypes(site.mark, site.shown, left, right));
     return undefined;
   }
   return [x, y];
@@ -135,26 +111,25 @@ export function unifyDtypes(
 
 function toTensor(
   a: Analysis,
-  shown: string,
   operand: Operand,
   dtype: DType,
   other: Operand,
-  span: Span,
-  env: Env,
+  site: Site,
 ): TensorValue | undefined {
   const { value } = operand;
   if (value.kind === "tensor") return value;
   if (value.kind === "error") return undefined;
   if (value.kind === "float" && dtype === "i32") {
-    a.report(integerTensorNeeded(operand, other, shown));
+    a.report(integerTensorNeeded(operand, other, site.shown));
     return undefined;
   }
-  const fits = dtype === "bool" ? value.kind === "bool" : isNumber(value);
-  if (!fits || (value.kind !== "bool" && !isNumber(value))) {
-    a.report(operandKinds(span, shown, [operand, other], dtype === "bool" ? "bools" : "numbers or tensors"));
+  if (dtype === "bool" ? value.kind !== "bool" : !isNumber(value)) {
+    const wanted = dtype === "bool" ? "bools" : "numbers or tensors";
+    a.report(operandKinds(site.mark, site.shown, [operand, other], wanted));
     return undefined;
   }
-  const fill = scalar(a, Number(value.value), dtype, operand.span, env);
+  const number = value.kind === "bool" || isNumber(value) ? Number(value.value) : 0;
+  const fill = scalar(a, number, dtype, operand.span, site.env);
   return fill.kind === "tensor" ? fill : undefined;
 }
 
@@ -167,23 +142,28 @@ export function scalar(a: Analysis, value: number, dtype: DType, span: Span, env
   return a.emit({ op: "fill", value }, [], dtype, [], { path: env.path, span, label: "constant" });
 }
 
+interface TensorOperand {
+  readonly value: TensorValue;
+  readonly span: Span;
+}
+
 /** The common shape by NumPy's rule; undefined where there is none, which is reported. */
 export function broadcastOperands(
   a: Analysis,
-  shown: string,
-  operands: readonly { readonly value: TensorValue; readonly span: Span }[],
-  span: Span,
+  operands: readonly TensorOperand[],
+  site: Site,
 ): readonly Dim[] | undefined {
   let dims: readonly Dim[] = [];
-  let soFar = operands[0];
+  let widest = operands[0];
   for (const operand of operands) {
     const joined = broadcastDims(dims, operand.value.dims);
     if ("mismatch" in joined) {
-      if (soFar !== undefined) a.report(broadcastMismatch(span, shown, soFar, operand, joined.mismatch));
+      if (widest !== undefined)
+        a.report(broadcastMismatch(site.mark, site.shown, widest, operand, joined.mismatch));
       return undefined;
     }
-    if (joined.dims.length > dims.length || joined.dims.some((d, i) => d.size !== dims[i]?.size))
-      soFar = operand;
+    const grew = joined.dims.length > dims.length || joined.dims.some((d, i) => d.size !== dims[i]?.size);
+    if (grew) widest = operand;
     dims = joined.dims;
   }
   return dims;
@@ -209,43 +189,22 @@ export function broadcastDims(
   return { dims };
 }
 
-function matmul(
-  a: Analysis,
-  left: Operand,
-  right: Operand,
-  span: Span,
-  env: Env,
-  label: string | undefined,
-): Value {
+function matmul(a: Analysis, left: Operand, right: Operand, site: Site): Value {
   const [x, y] = [left.value, right.value];
+  const { mark } = site;
   if (x.kind !== "tensor" || y.kind !== "tensor" || x.dtype !== "f32" || y.dtype !== "f32") {
-    return a.fail(operandKinds(span, "@", [left, right], "f32 tensors"));
+    return a.fail(operandKinds(mark, "@", [left, right], "f32 tensors"));
   }
   const inner = x.dims.at(-1);
   const rows = y.dims.at(-2);
   const columns = y.dims.at(-1);
   if (inner === undefined || rows === undefined || columns === undefined) {
-    return a.fail(
-      operandKinds(span, "@", [left, right], "a tensor of one axis or more, and one of two or more"),
-    );
+    const wanted = "a tensor of one axis or more, and one of two or more";
+    return a.fail(operandKinds(mark, "@", [left, right], wanted));
   }
-  if (inner.size !== rows.size) {
-    return a.fail(
-      matmulMismatch(span, { value: x, span: left.span }, { value: y, span: right.span }, inner, rows),
-    );
-  }
+  if (inner.size !== rows.size) return a.fail(matmulMismatch(mark, left, right, inner, rows));
   const batch = broadcastDims(x.dims.slice(0, -2), y.dims.slice(0, -2));
-  if ("mismatch" in batch) {
-    const operands = [
-      { value: x, span: left.span },
-      { value: y, span: right.span },
-    ] as const;
-    return a.fail(broadcastMismatch(span, "@", operands[0], operands[1], batch.mismatch));
-  }
+  if ("mismatch" in batch) return a.fail(broadcastMismatch(mark, "@", left, right, batch.mismatch));
   const dims = [...batch.dims, ...x.dims.slice(0, -1).slice(-1), columns];
-  return a.emit({ op: "matmul" }, [x.id, y.id], "f32", dims, {
-    path: env.path,
-    span,
-    label: label ?? "matmul",
-  });
+  return a.emit({ op: "matmul" }, [x.id, y.id], "f32", dims, originOf(site, "matmul"));
 }

@@ -41,7 +41,7 @@ export function parsePattern(text: string, span: Span): Pattern | PatternProblem
   const arrows = tokens.filter((t) => t.kind === "->");
   const [arrow, second] = arrows;
   if (arrow === undefined) {
-    return { span, text: "the pattern has no `->`", hint: "write what goes in, `->`, and what comes out" };
+    return { span, text: "no `->`", hint: "write what goes in, `->`, and what comes out" };
   }
   if (second !== undefined) return { span: second.span, text: "a second `->`" };
   const at = tokens.indexOf(arrow);
@@ -77,7 +77,7 @@ function tokenize(text: string, spanOf: (start: number, end: number) => Span): T
     else if (digits !== undefined) {
       return {
         span,
-        text: "only `1` may stand for an axis without a name",
+        text: "`1` alone may stand for an axis without a name",
         hint: "name the axis and give its size: `h: 2`",
       };
     } else if (whole.trim() !== "") return { span, text: `\`${whole}\` has no meaning in a pattern` };

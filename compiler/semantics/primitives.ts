@@ -5,7 +5,7 @@ import { notANumber, operandKinds, primitiveUsage } from "./errors.ts";
 import { concat, drop, fill, gather, iota, take } from "./indexing.ts";
 import type { UnaryFn } from "./model.ts";
 import { foldFunction } from "./numbers.ts";
-import { broadcastOperands, elementwise, tensorUnary, unifyDtypes } from "./operators.ts";
+import { broadcastOperands, elementwise, type Site, tensorUnary, unifyDtypes } from "./operators.ts";
 import { rearrange, rearrangeUsage } from "./rearrange.ts";
 import { reduce, reduceUsage } from "./reductions.ts";
 import type { Given } from "./signature.ts";
@@ -75,6 +75,10 @@ function positional(
   return given.some((g) => g.value.kind === "error") ? undefined : given;
 }
 
+function siteOf(shown: string, call: CallExpression, env: Env, label: string): Site {
+  return { shown, span: call.span, mark: call.callee.span, env, label };
+}
+
 function unary(name: string, fn: UnaryFn | undefined): Primitive {
   return (a, call, given, env, label) => {
     const [x] = positional(a, call, given, 1, name) ?? [];
@@ -89,10 +93,15 @@ function unary(name: string, fn: UnaryFn | undefined): Primitive {
       x.value.kind === "tensor" &&
       (x.value.dtype === "f32" || (integers && x.value.dtype === "i32"))
     ) {
-      return tensorUnary(a, fn, x.value, call.span, env, label);
+      return tensorUnary(a, fn, x.value, siteOf(name, call, env, label));
     }
     return a.fail(
-      operandKinds(call.span, name, [x], fn === undefined ? "a setting" : "an f32 tensor or a setting"),
+      operandKinds(
+        call.callee.span,
+        name,
+        [x],
+        fn === undefined ? "a setting" : "an f32 tensor or a setting",
+      ),
     );
   };
 }
@@ -109,9 +118,9 @@ function binary(name: "max" | "min" | "pow"): Primitive {
       return ints && Number.isSafeInteger(value) ? intValue(value) : { kind: "float", value };
     }
     if (x.value.kind !== "tensor" && y.value.kind !== "tensor") {
-      return a.fail(operandKinds(call.span, name, [x, y], "numbers or tensors"));
+      return a.fail(operandKinds(call.callee.span, name, [x, y], "numbers or tensors"));
     }
-    return elementwise(a, name, name, x, y, call.span, env, label);
+    return elementwise(a, name, x, y, siteOf(name, call, env, label));
   };
 }
 
@@ -126,7 +135,8 @@ const where: Primitive = (a, call, given, env, label) => {
   if (condition.value.kind !== "tensor" || condition.value.dtype !== "bool") {
     return a.fail(operandKinds(condition.span, "where", [condition], "a bool tensor as its condition"));
   }
-  const branches = unifyDtypes(a, "where", x, y, call.span, env);
+  const site = siteOf("where", call, env, label);
+  const branches = unifyDtypes(a, x, y, site);
   if (branches === undefined) return errorValue;
   const [then, otherwise] = branches;
   const operands = [
@@ -134,7 +144,7 @@ const where: Primitive = (a, call, given, env, label) => {
     { value: then, span: x.span },
     { value: otherwise, span: y.span },
   ];
-  const dims = broadcastOperands(a, "where", operands, call.span);
+  const dims = broadcastOperands(a, operands, site);
   if (dims === undefined) return errorValue;
   const origin = { path: env.path, span: call.span, label };
   return a.emit(
@@ -153,7 +163,8 @@ function cast(name: "f32" | "i32"): Primitive {
     if (isNumber(x.value)) {
       return name === "f32" ? { kind: "float", value: x.value.value } : intValue(Math.trunc(x.value.value));
     }
-    if (x.value.kind !== "tensor") return a.fail(operandKinds(call.span, name, [x], "a tensor or a number"));
+    if (x.value.kind !== "tensor")
+      return a.fail(operandKinds(call.callee.span, name, [x], "a tensor or a number"));
     if (x.value.dtype === name) return x.value;
     return a.emit({ op: "cast" }, [x.value.id], name, x.value.dims, {
       path: env.path,
@@ -167,8 +178,9 @@ const stopGradient: Primitive = (a, call, given, env, label) => {
   const [x] = positional(a, call, given, 1, "stop_gradient") ?? [];
   if (x === undefined) return errorValue;
   if (isNumber(x.value)) return x.value;
-  if (x.value.kind !== "tensor") return a.fail(operandKinds(call.span, "stop_gradient", [x], "a tensor"));
-  return tensorUnary(a, "stop_gradient", x.value, call.span, env, label);
+  if (x.value.kind !== "tensor")
+    return a.fail(operandKinds(call.callee.span, "stop_gradient", [x], "a tensor"));
+  return tensorUnary(a, "stop_gradient", x.value, siteOf("stop_gradient", call, env, label));
 };
 
 const unaryNames = [

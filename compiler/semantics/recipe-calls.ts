@@ -56,5 +56,5 @@ function read(a: Analysis, callee: string, spec: SettingSpec, expression: Expres
   if (spec.read !== undefined) return spec.read(expression);
   const value = evaluate(a, expression, env);
   if (spec.type === "list of strings" || spec.type === "learning rate") return value;
-  return toSetting(a, value, spec.type, expression.span, `${spec.name} of \`${callee}\``, undefined);
+  return toSetting(a, value, spec.type, expression.span, `\`${spec.name}\` of \`${callee}\``, undefined);
 }

@@ -25,7 +25,7 @@ export function reduce(fn: "sum" | "mean" | "max"): Primitive {
     const integers = fn !== "mean";
     if (tensor.kind !== "tensor" || !(tensor.dtype === "f32" || (integers && tensor.dtype === "i32"))) {
       return a.fail(
-        operandKinds(call.span, fn, [x], fn === "mean" ? "an f32 tensor" : "a tensor of numbers"),
+        operandKinds(call.callee.span, fn, [x], fn === "mean" ? "an f32 tensor" : "a tensor of numbers"),
       );
     }
     if (keep !== undefined && keep.value.kind !== "bool") {

@@ -81,7 +81,14 @@ export function bindParameters(
     } else {
       const setting =
         type.kind === "settingType"
-          ? toSetting(a, value, type.name, span, `${parameter.name.text} of \`${callee}\``, parameter.span)
+          ? toSetting(
+              a,
+              value,
+              type.name,
+              span,
+              `\`${parameter.name.text}\` of \`${callee}\``,
+              parameter.span,
+            )
           : errorValue;
       if (setting.kind === "error") bound.failed = true;
       define(a, env, parameter.name, named(setting, parameter.name, span));

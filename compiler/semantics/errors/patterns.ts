@@ -5,7 +5,7 @@ import { type Dim, describe, formatDim, type TensorValue } from "../value.ts";
 import { error, suggestion } from "./diagnostic.ts";
 
 export function patternProblem(problem: PatternProblem): Diagnostic {
-  return error("pattern", `in this pattern, ${problem.text}`, problem.span, "here", { hint: problem.hint });
+  return error("pattern", `pattern: ${problem.text}`, problem.span, "here", { hint: problem.hint });
 }
 
 export function primitiveUsage(span: Span, name: string, usage: string): Diagnostic {
@@ -35,6 +35,7 @@ export function patternRank(
 
 export function axisSizes(name: string, span: Span, dim: Dim, other: Span, wanted: Dim): Diagnostic {
   const message = `axis \`${name}\` has two sizes: ${formatDim(dim)} and ${formatDim(wanted)}`;
+  if (name === "1") return error("axis-sizes", `this axis is ${formatDim(dim)}, not 1`, span, "must be 1");
   const same = other.file === span.file && other.start === span.start;
   return error("axis-sizes", message, span, formatDim(dim), {
     related: same ? [] : [{ span: other, text: formatDim(wanted) }],

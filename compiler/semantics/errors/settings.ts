@@ -30,16 +30,10 @@ export function notSetting(
   const related: readonly Label[] =
     declared === undefined ? [] : [{ span: declared, text: `declared here: ${type}` }];
   const quotient = value.kind === "float" && value.quotient === true;
-  return error(
-    "wrong-setting",
-    `${what.startsWith("`") || what.includes(" ") ? what : `\`${what}\``} must be ${typeNames[type]}`,
-    span,
-    describe(value),
-    {
-      related,
-      hint: quotient ? "the division must be exact; `floor(a / b)` rounds down" : undefined,
-    },
-  );
+  return error("wrong-setting", `${what} must be ${typeNames[type]}`, span, describe(value), {
+    related,
+    hint: quotient ? "the division must be exact; `floor(a / b)` rounds down" : undefined,
+  });
 }
 
 export function unknownArgument(callee: string, name: Name, parameters: readonly Parameter[]): Diagnostic {
@@ -174,7 +168,7 @@ export function tooManySettings(callee: string, specs: readonly NamedSetting[], 
   const order = specs.map((s) => `\`${s.name}\``).join(", ");
   return error(
     "too-many-arguments",
-    `\`${callee}\` takes ${plural(specs.length, "argument")}`,
+    `\`${callee}\` takes ${specs.length === 0 ? "no arguments" : plural(specs.length, "argument")}`,
     span,
     "one too many",
     {

@@ -14,30 +14,32 @@ function sourceOf(dim: Dim, ...shown: readonly Span[]): readonly Label[] {
   const known = dim.outer?.at !== undefined ? dim.outer : dim;
   const { at } = known;
   if (at === undefined || shown.some((s) => s.file === at.file && s.start === at.start)) return [];
-  const name = dim.name ?? known.name;
+  const [inner, outer] = [dim.name ?? known.name, known.name];
+  const size =
+    inner === undefined || inner === outer || outer === undefined
+      ? `${known.size}`
+      : `\`${outer}\`, ${known.size}`;
   return [
-    {
-      span: at,
-      text: name === undefined ? `${known.size} from here` : `\`${name}\` is ${known.size} from here`,
-    },
+    { span: at, text: inner === undefined ? `${size} from here` : `\`${inner}\` is ${size} from here` },
   ];
 }
 
 /** Related places without repetition of one place. */
 function distinct(labels: readonly Label[]): readonly Label[] {
-  return labels.filter(
-    (l, i) => labels.findIndex((m) => m.span.start === l.span.start && m.span.file === l.span.file) === i,
-  );
+  const same = (a: Label, b: Label): boolean => a.span.start === b.span.start && a.span.file === b.span.file;
+  return labels.filter((label, i) => labels.findIndex((other) => same(other, label)) === i);
 }
 
-function named(dim: Dim): string {
-  return dim.name === undefined ? `${dim.size}` : `\`${dim.name}\` is ${dim.size}`;
-}
-
-/** "dimensions differ: `hidden` is 128, `ffn` is 256" */
+/** "`hidden` is 128, `ffn` is 256"; "6 (`n`) and 12" where not both have names */
 function differ(a: Dim, b: Dim): string {
-  if (a.name === undefined && b.name === undefined) return `dimensions differ: ${a.size} and ${b.size}`;
-  return `dimensions differ: ${named(a)}, ${a.name === b.name ? `the other is ${b.size}` : named(b)}`;
+  if (a.name !== undefined && b.name !== undefined && a.name !== b.name) {
+    return `\`${a.name}\` is ${a.size}, \`${b.name}\` is ${b.size}`;
+  }
+  return `${sizeAndName(a)} and ${sizeAndName(b)}`;
+}
+
+function sizeAndName(dim: Dim): string {
+  return dim.name === undefined ? `${dim.size}` : `${dim.size} (\`${dim.name}\`)`;
 }
 
 export function dimensionMismatch(
@@ -47,20 +49,16 @@ export function dimensionMismatch(
   wanted: Dim,
   got: Dim,
 ): Diagnostic {
-  const shown = dimension.kind === "name" ? { ...wanted, name: dimension.text } : wanted;
-  return error(
-    "dimension-mismatch",
-    `${place.what} does not fit: ${differ(shown, got).replace("dimensions differ: ", "")}`,
-    place.span,
-    describe(tensor),
-    {
-      related: distinct([
-        { span: dimension.span, text: `must be ${shown.size} here` },
-        ...sourceOf(wanted, dimension.span, place.span),
-        ...sourceOf(got, dimension.span, place.span),
-      ]),
-    },
-  );
+  const shown: Dim = dimension.kind === "name" ? { ...wanted, name: dimension.text } : wanted;
+  const named = shown.name !== undefined && got.name !== undefined && shown.name !== got.name;
+  const sizes = named ? differ(shown, got) : `${sizeAndName(shown)} is needed, this is ${sizeAndName(got)}`;
+  return error("dimension-mismatch", `${place.what} does not fit: ${sizes}`, place.span, describe(tensor), {
+    related: distinct([
+      { span: dimension.span, text: `must be ${shown.size} here` },
+      ...sourceOf(wanted, dimension.span, place.span),
+      ...sourceOf(got, dimension.span, place.span),
+    ]),
+  });
 }
 
 export function rankMismatch(span: Span, tensor: TensorValue, type: TensorType, what: string): Diagnostic {
@@ -181,7 +179,7 @@ export function broadcastMismatch(
   const [x, y] = mismatch;
   return error(
     "shape-mismatch",
-    `\`${shown}\`: ${differ(x, y)}`,
+    `\`${shown}\`: dimensions differ: ${differ(x, y)}`,
     span,
     "shapes are aligned at the right; only 1 repeats",
     {
@@ -198,7 +196,7 @@ export function broadcastMismatch(
 export function matmulMismatch(span: Span, a: Typed, b: Typed, inner: Dim, rows: Dim): Diagnostic {
   return error(
     "shape-mismatch",
-    `\`@\`: ${differ(inner, rows)}`,
+    `\`@\`: dimensions differ: ${differ(inner, rows)}`,
     span,
     "last axis of the left, second-to-last of the right",
     {
@@ -219,10 +217,13 @@ export function operandKinds(
   wanted: string,
 ): Diagnostic {
   const got = operands.map((o) => describe(o.value)).join(" and ");
+  const single = operands.length === 1;
   const related = operands
     .filter((o) => o.span !== span)
     .map((o) => ({ span: o.span, text: describe(o.value) }));
-  return error("wrong-operands", `\`${shown}\` takes ${wanted}, not ${got}`, span, "here", { related });
+  return error("wrong-operands", `\`${shown}\` takes ${wanted}, not ${got}`, span, single ? "" : "of these", {
+    related,
+  });
 }
 
 export function mixedDtypes(span: Span, shown: string, a: Typed, b: Typed): Diagnostic {
