@@ -55,7 +55,7 @@ export async function runCli(args: readonly string[], streams: Streams): Promise
   addFetchCommand(program, open);
   try {
     if (args.length === 0) {
-      streams.err.write(program.helpInformation());
+      streams.err.write(program.helpInformation() + examples);
       return 2;
     }
     await program.parseAsync([...args], { from: "user" });

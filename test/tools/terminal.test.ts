@@ -98,11 +98,15 @@ describe("plot", () => {
     );
   });
 
-  it("keeps a gap for values that are no numbers, and marks the floor", () => {
-    const values = [3, 3, Number.NaN, Number.NaN, 3, 3];
-    const [first, last] = renderPlot(values, { width: 3, height: 2, firstStep: 1, floor: 1 });
-    expect(first).toBe("3.000 ┤⠉ ⠉");
-    expect(last).toBe("1.000 ┤⡀ ⡀");
+  it("keeps a gap for values that are no numbers", () => {
+    const values = [3, 3, Number.NaN, Number.NaN, 1, 1];
+    expect(renderPlot(values, { width: 3, height: 2, firstStep: 1 }).slice(0, 2)).toEqual(["3.000 ┤⠉", "1.000 ┤  ⣀"]);
+  });
+
+  it("marks a floor within reach, and keeps the curve's height where it is not", () => {
+    const plot = (floor: number) => renderPlot([3, 2], { width: 3, height: 2, firstStep: 1, floor });
+    expect(plot(1)[1]).toMatch(/^1\.000 ┤[^ ] /);
+    expect(plot(0.5)[1]).toMatch(/^2\.000 ┤/);
   });
 
   it("shows equal values in the middle, and says when there is nothing", () => {

@@ -1,7 +1,6 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { hasErrors } from "../../compiler/diagnostics/index.ts";
 import { writeAtomically } from "../atomic-file.ts";
 import type { Console } from "../console.ts";
 import { Failure, SpecFailure } from "../failure.ts";
@@ -23,15 +22,15 @@ export function addFmtCommand(program: Command, open: (options: CommonOptions) =
 }
 
 async function fmt(names: readonly string[], options: FmtOptions, console: Console): Promise<void> {
-  const { format } = await import("../../compiler/index.ts");
+  const { format } = await import("../../compiler/syntax/index.ts");
   const files = names.flatMap(specsUnder);
   const changed: string[] = [];
   const diagnostics: SpecFailure["diagnostics"][number][] = [];
   const broken: SpecFailure["sources"][number][] = [];
   for (const file of files) {
     const text = requireTextFile(file);
-    const result = format(file, text);
-    if (hasErrors(result.diagnostics) || result.text === undefined) {
+    const result = format({ name: file, text });
+    if (result.kind === "errors") {
       diagnostics.push(...result.diagnostics);
       broken.push({ name: file, text });
       continue;

@@ -136,6 +136,7 @@ async function trainOn(
   let trainer: Trainer | undefined;
   try {
     console.say(`data: ${batches.summary}`);
+    console.note(`compiling ${formatCount(program.kernels.length)} kernels for ${kiln.name} ...`);
     trainer = await createTrainer(program, kiln, { seed, batches, ...(resume !== undefined && { resume }) });
     const run: Run = {
       console,
@@ -308,9 +309,7 @@ function plotLosses({ console, names, floors }: Run, history: readonly StepRecor
       { width, height: 7, firstStep: history[0]?.step ?? 1, ...(floor !== undefined && { floor }) },
     );
     const title =
-      floor === undefined
-        ? name
-        : `${name} ${console.colours.dim(`(dotted: best possible, ${formatLoss(floor)})`)}`;
+      floor === undefined ? name : `${name} ${console.colours.dim(`(best possible ${formatLoss(floor)})`)}`;
     console.say(`\n${title}\n${lines.join("\n")}`);
   }
   console.say("");

@@ -3,9 +3,15 @@ import { GridComponent, MarkLineComponent, TitleComponent } from "echarts/compon
 import { init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 import { formatLoss } from "../terminal/units.ts";
-import { type LossNames, type StepRecord, smooth } from "./history.ts";
+import { isWithinReach, type LossNames, type StepRecord, smooth } from "./history.ts";
 
 use([LineChart, GridComponent, TitleComponent, MarkLineComponent, SVGRenderer]);
+
+/** A level that a loss cannot fall below, and what to call it. */
+export interface Floor {
+  readonly value: number;
+  readonly label: string;
+}
 
 export interface ChartInput {
   readonly title: string;
@@ -14,7 +20,7 @@ export interface ChartInput {
   readonly names: LossNames;
   readonly records: readonly StepRecord[];
   /** Levels to mark, by loss: the best there is, with its label. */
-  readonly floors: Readonly<Record<string, { readonly value: number; readonly label: string }>>;
+  readonly floors: Readonly<Record<string, Floor>>;
 }
 
 /** Colour-blind safe (Okabe and Ito 2008), and readable in grey. */
@@ -36,6 +42,7 @@ export function renderLossChart(input: ChartInput): string {
   const span = Math.max(1, Math.round(records.length / 25));
   const chart = init(null, null, { renderer: "svg", ssr: true, width, height });
   const steps = records.map((record) => record.step);
+  const marked = new Set(names.filter((name) => isMarked(floors[name]?.value, lossValues(records, name))));
   const panelTop = (index: number): number => top + index * (panelHeight + gap);
   chart.setOption({
     animation: false,
@@ -52,7 +59,7 @@ export function renderLossChart(input: ChartInput): string {
         itemGap: 6,
       },
       ...names.map((name, index) => ({
-        text: panelTitle(name, records),
+        text: panelTitle(name, records, floors[name]),
         left: 56,
         top: panelTop(index) - 24,
         textStyle: { fontSize: 13, color: colours[index % colours.length] ?? ink },
@@ -87,7 +94,7 @@ export function renderLossChart(input: ChartInput): string {
     })),
     series: names.flatMap((name, index) => {
       const colour = colours[index % colours.length] ?? ink;
-      const values = records.map((record) => record.losses[name] ?? Number.NaN);
+      const values = lossValues(records, name);
       const points = (ys: readonly number[]): [number, number][] =>
         ys.flatMap((y, at): [number, number][] => (Number.isFinite(y) ? [[steps[at] ?? at, y]] : []));
       const floor = floors[name];
@@ -105,19 +112,20 @@ export function renderLossChart(input: ChartInput): string {
           data: points(smooth(values, span)),
           showSymbol: false,
           lineStyle: { width: 2.25, color: colour },
-          ...(floor !== undefined && {
-            markLine: {
-              silent: true,
-              symbol: "none",
-              lineStyle: { type: "dashed" as const, color: "#666666", width: 1 },
-              label: {
-                formatter: `${floor.label} ${formatLoss(floor.value)}`,
-                position: "insideStartTop" as const,
-                color: "#666666",
+          ...(floor !== undefined &&
+            marked.has(name) && {
+              markLine: {
+                silent: true,
+                symbol: "none",
+                lineStyle: { type: "dashed" as const, color: "#666666", width: 1 },
+                label: {
+                  formatter: `${floor.label} ${formatLoss(floor.value)}`,
+                  position: "insideStartTop" as const,
+                  color: "#666666",
+                },
+                data: [{ yAxis: floor.value }],
               },
-              data: [{ yAxis: floor.value }],
-            },
-          }),
+            }),
         },
       ];
     }),
@@ -126,10 +134,9 @@ export function renderLossChart(input: ChartInput): string {
   chart.setOption({
     yAxis: names.map((name) => {
       const floor = floors[name]?.value;
-      const lowest = Math.min(
-        ...records.map((record) => record.losses[name] ?? Number.NaN).filter(Number.isFinite),
-      );
-      return floor !== undefined && floor < lowest ? { min: Math.floor(floor * 10) / 10 } : {};
+      return floor !== undefined && marked.has(name) && floor < Math.min(...finite(lossValues(records, name)))
+        ? { min: Math.floor(floor * 2) / 2 }
+        : {};
     }),
   });
   const svg = chart.renderToSVGString();
@@ -137,9 +144,26 @@ export function renderLossChart(input: ChartInput): string {
   return svg;
 }
 
-function panelTitle(name: string, records: readonly StepRecord[]): string {
-  const last = records.at(-1)?.losses[name];
-  return last === undefined
-    ? `${name} loss (nats)`
-    : `${name} loss (nats): ${formatLoss(last)} at step ${records.at(-1)?.step ?? 0}`;
+function lossValues(records: readonly StepRecord[], name: string): number[] {
+  return records.map((record) => record.losses[name] ?? Number.NaN);
+}
+
+function finite(values: readonly number[]): number[] {
+  return values.filter(Number.isFinite);
+}
+
+function isMarked(floor: number | undefined, values: readonly number[]): boolean {
+  const shown = finite(values);
+  return (
+    floor !== undefined && shown.length > 0 && isWithinReach(floor, Math.min(...shown), Math.max(...shown))
+  );
+}
+
+function panelTitle(name: string, records: readonly StepRecord[], floor: Floor | undefined): string {
+  const last = records.at(-1);
+  const value = last?.losses[name];
+  const best = floor === undefined ? "" : ` · ${floor.label} ${formatLoss(floor.value)}`;
+  return last === undefined || value === undefined
+    ? `${name} loss (nats)${best}`
+    : `${name} loss (nats): ${formatLoss(value)} at step ${last.step}${best}`;
 }

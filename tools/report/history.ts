@@ -81,3 +81,10 @@ export function smooth(values: readonly number[], span: number): number[] {
     return average / weight;
   });
 }
+
+/**
+ * Whether a level below a curve can be shown without flattening it: the curve keeps at least half of the height.
+ */
+export function isWithinReach(floor: number, low: number, high: number): boolean {
+  return Number.isFinite(floor) && floor <= high && low - floor <= high - low;
+}

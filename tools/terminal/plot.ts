@@ -1,3 +1,4 @@
+import { isWithinReach } from "../report/history.ts";
 import { formatCount, formatLoss } from "./units.ts";
 
 export interface PlotOptions {
@@ -6,7 +7,7 @@ export interface PlotOptions {
   readonly height: number;
   /** The step of the first value. */
   readonly firstStep: number;
-  /** A level to mark with a dotted line, for instance the best loss there is. */
+  /** A level to mark with a dotted line, for instance the best loss there is; left out where it lies far below. */
   readonly floor?: number;
 }
 
@@ -26,9 +27,10 @@ export function renderPlot(values: readonly number[], options: PlotOptions): str
   if (finite.length === 0) return ["(no values)"];
   const columns = averageColumns(values, width * 2);
   const shown = columns.filter((value) => value !== undefined);
-  const marked = floor !== undefined && Number.isFinite(floor) ? [...shown, floor] : shown;
-  let low = Math.min(...marked);
-  let high = Math.max(...marked);
+  let low = Math.min(...shown);
+  let high = Math.max(...shown);
+  const markFloor = floor !== undefined && isWithinReach(floor, low, high);
+  if (markFloor) low = Math.min(low, floor);
   if (high - low < 1e-9) {
     const middle = (high + low) / 2;
     low = middle - Math.max(1e-3, Math.abs(middle) * 0.01);
@@ -42,7 +44,7 @@ export function renderPlot(values: readonly number[], options: PlotOptions): str
     const bit = dotBits[column % 2 === 0 ? 0 : 1][row & 3];
     if (cellRow !== undefined && bit !== undefined) cellRow[column >> 1] = (cellRow[column >> 1] ?? 0) | bit;
   };
-  if (floor !== undefined && Number.isFinite(floor)) {
+  if (markFloor) {
     for (let column = 0; column < width * 2; column += 4) dot(column, rowOf(floor));
   }
   let before: number | undefined;
