@@ -11,7 +11,7 @@ export {
   saveCheckpoint,
   writeTensorFile,
 } from "./checkpoint/index.ts";
-export type { Batch, BatchSource } from "./data/types.ts";
+export type { Batch, BatchSource } from "./data/index.ts";
 export {
   defaultGpuProfile,
   type KilnDevice,

@@ -1,6 +1,6 @@
 import type { Program } from "../../compiler/program/index.ts";
 import { type Checkpoint, saveCheckpoint } from "../checkpoint/index.ts";
-import type { Batch, BatchSource } from "../data/types.ts";
+import type { Batch, BatchSource } from "../data/index.ts";
 import type { KilnDevice } from "../device/index.ts";
 import { KilnError } from "../errors.ts";
 import { createExecutor, type Executor } from "../execute/index.ts";
