@@ -11,8 +11,8 @@ export interface DirectionalDerivatives {
   /** Sum of the magnitudes that `gradient` adds up. */
   readonly size: number;
   /**
-   * How far apart the two may be: 1e-7 of `size`, which leaves room for the truncation h^2 f'''/6, and what
-   * rounding of the objective (some 20 ULP, 4e-15 of it) becomes when divided by 2h.
+   * How far apart the two may be: 1e-7 of `size`, which leaves room for the truncation h^2 f'''/6, and what rounding
+   * in the objective (some 20 ULP of it, and of the terms around 1 that may cancel in it) becomes divided by 2h.
    */
   readonly tolerance: number;
 }
@@ -52,6 +52,6 @@ export function directionalDerivatives(
     return evaluate(graph, { ...leaves, parameters: moved }).outputs.get("objective")!.data[0]!;
   };
   const [above, below] = [objectiveAt(h), objectiveAt(-h)];
-  const rounding = (4e-15 * Math.max(Math.abs(above), Math.abs(below))) / (2 * h);
+  const rounding = (4e-15 * Math.max(1, Math.abs(above), Math.abs(below))) / (2 * h);
   return { gradient, difference: (above - below) / (2 * h), size, tolerance: 1e-7 * size + rounding };
 }
