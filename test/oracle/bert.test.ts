@@ -38,7 +38,7 @@ describe.each(["d2l", "original"] as const)("%s", (name) => {
       const kiln = need(device, "device");
       const program = compileSpec(name, kiln, fuse);
       dispatches.set(fuse, program.entries.train?.steps.length ?? 0);
-      const { run, executor } = await deviceRun(program, kiln, fixture);
+      const { run, executor } = await deviceRun(program, kiln, fixture, ["train", "evaluate"]);
       try {
         return await record(run, fixture);
       } finally {

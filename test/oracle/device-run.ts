@@ -1,6 +1,7 @@
 import type { Program, ProgramParameter } from "../../compiler/program/index.ts";
 import type { KilnDevice } from "../../runtime/device/index.ts";
 import { createExecutor, type Executor, type Outputs } from "../../runtime/execute/index.ts";
+import type { EntryName } from "../../runtime/memory/index.ts";
 import type { Fixture } from "./fixture.ts";
 import { type Evaluated, lossesFrom, need, type Run } from "./runs.ts";
 
@@ -9,8 +10,9 @@ export async function deviceRun(
   program: Program,
   kiln: KilnDevice,
   fixture: Fixture,
+  entries: readonly EntryName[],
 ): Promise<{ readonly run: Run; readonly executor: Executor }> {
-  const executor = await createExecutor(program, kiln, { entries: ["train", "evaluate"] });
+  const executor = await createExecutor(program, kiln, { entries });
   const places = new Map(program.parameters.map((place) => [place.name, place]));
   const placeOf = (name: string): ProgramParameter =>
     need(places.get(name), `the model has no parameter ${name}`);
@@ -20,6 +22,9 @@ export async function deviceRun(
   }
   const run: Run = {
     parameters: program.parameters,
+    seed(value) {
+      executor.memory.write("seed", 0, Uint32Array.of(value));
+    },
     async evaluate(): Promise<Evaluated> {
       const outputs = await executor.run("evaluate", fixture.batch);
       return {

@@ -49,6 +49,9 @@ export function referenceRun(
 
   return {
     parameters: layout.parameters,
+    seed(value) {
+      need(states.get("seed"), "state seed").data[0] = value;
+    },
     async evaluate(): Promise<Evaluated> {
       const { outputs } = evaluate(evaluation, { inputs: inputsOf(evaluation, fixture), states });
       const encoded = need(outputs.get("output.encoded"), "output.encoded").data;

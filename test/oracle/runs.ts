@@ -4,6 +4,8 @@ import type { Fixture } from "./fixture.ts";
 export interface Run {
   /** Parameters as the model has them. */
   readonly parameters: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  /** Sets the seed (u32) of the run's random numbers; 0 before. */
+  seed(value: number): void;
   /** Losses and encoder output without dropout and without changing anything. */
   evaluate(): Promise<Evaluated>;
   /** One training step; losses before its update, norm of the gradient before clipping. */
