@@ -80,6 +80,10 @@ export interface MatmulKernel extends KernelBase {
   readonly tile: { readonly m: number; readonly n: number; readonly k: 1 | 4 };
   readonly lhs: Expr;
   readonly rhs: Expr;
+  /** Neighbouring invocations take neighbouring tiles along this axis: they share the other axis' operand tile in cache. */
+  readonly neighbours: "m" | "n";
+  /** Whether the epilogue is a loop over the tile (short code, compiled fast) or written out for every vec4 of it. */
+  readonly epilogue: "looped" | "unrolled";
   /** The axis along which each operand is read four at a time, chosen from its index expression. */
   readonly lhsVector: "m" | "k" | "none";
   readonly rhsVector: "n" | "k" | "none";

@@ -4,8 +4,11 @@ import type { Rule } from "./rule.ts";
 import { algebraRules } from "./rules/algebra.ts";
 import { einsumRules } from "./rules/einsum.ts";
 import { foldRules } from "./rules/fold.ts";
-import { movementRules, singleUseRules } from "./rules/movement.ts";
+import { movementRules } from "./rules/movement.ts";
+import { pieceRules } from "./rules/pieces.ts";
 import { reductionRules } from "./rules/reduction.ts";
+import { storageRules } from "./rules/storage.ts";
+import { singleUseRules, transposeRules } from "./rules/transposes.ts";
 
 export interface Pass {
   readonly name: string;
@@ -19,6 +22,9 @@ const rules: readonly Rule[] = [
   ...foldRules,
   ...algebraRules,
   ...movementRules,
+  ...pieceRules,
+  ...transposeRules,
+  ...storageRules,
   ...reductionRules,
   ...einsumRules,
 ];

@@ -17,7 +17,7 @@ import { indexOf, makeRowDomain, reductionBody } from "./domain.ts";
 import type { FusionPlan, Group } from "./fuse.ts";
 import { Lowering } from "./lower.ts";
 import type { TensorHomes } from "./tensors.ts";
-import { chooseTile, flopsOf, isVectorIndex, tileMultiple, vectorGain } from "./tile.ts";
+import { chooseNeighbours, chooseTile, flopsOf, isVectorIndex, tileMultiple, vectorGain } from "./tile.ts";
 import { isHero, matmulAxes, type WorkGraph } from "./work-graph.ts";
 
 /** A tensor that exists only in the plan (negative ids): the chains of a scatter. */
@@ -316,6 +316,8 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
     rhs: right,
     lhsVector: lhsChoice === "outer" ? "m" : lhsChoice,
     rhsVector: rhsChoice === "outer" ? "n" : rhsChoice,
+    neighbours: chooseNeighbours(ms, ns, tile),
+    epilogue: profile.deviceClass === "software" && epilogueFlops > 0 ? "looped" : "unrolled",
     accumulator,
     stores,
     vectorStores,

@@ -31,6 +31,16 @@ export function chooseTile(profile: DeviceProfile, batch: number, m: number, n: 
   return { m: tileM, n: tileN, workgroupSize: software ? 4 : 64 };
 }
 
+/**
+ * Which way neighbouring invocations go: along n each tile of rows of the left operand is read once and the whole right
+ * operand once a row of tiles, along m the other way round; the way with less traffic is taken.
+ */
+export function chooseNeighbours(m: number, n: number, tile: TileChoice): "m" | "n" {
+  const alongN = m + n * Math.ceil(m / tile.m);
+  const alongM = n + m * Math.ceil(n / tile.n);
+  return alongM < alongN ? "m" : "n";
+}
+
 /** The greatest power of two, at most 16, that divides every tile's origin: the last tile ends at the extent. */
 export function tileMultiple(extent: number, tile: number): number {
   let p = 1;

@@ -10,9 +10,9 @@ export const limits = {
   /** `repeat n of`. */
   repeat: 1024,
   instances: 20_000,
-  instructions: 100_000,
+  instructions: 50_000,
   /** Expressions evaluated in all. */
-  evaluations: 500_000,
+  evaluations: 300_000,
   /** Expressions, calls and layer instances one inside the other. Each level takes a few stack frames of ours. */
   nesting: 400,
   /** Axes of a tensor. */

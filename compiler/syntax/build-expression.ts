@@ -236,10 +236,12 @@ export class ExpressionBuilder {
     let text = "";
     /** Where the open brace stands, if one is open. */
     let open: number | undefined;
-    const report = (offset: number, message: string): void => {
-      this.diagnostics.push(
-        errors.bracesInTemplate({ file: this.file.name, start: offset, end: offset + 1 }, message),
-      );
+    const span = this.spanOf(token);
+    /** After one wrong brace the others say nothing. */
+    const failed = (offset: number, message: string): ast.Template => {
+      const brace = { file: this.file.name, start: offset, end: offset + 1 };
+      this.diagnostics.push(errors.bracesInTemplate(brace, message));
+      return { parts, span };
     };
     for (const piece of this.pieces(token)) {
       if (piece.escaped) {
@@ -249,24 +251,22 @@ export class ExpressionBuilder {
       for (const match of piece.text.matchAll(/[{}]|[^{}]+/g)) {
         const offset = piece.offset + match.index;
         if (match[0] === "{") {
-          if (open !== undefined) report(offset, "a `{` inside `{...}`");
-          else {
-            if (text !== "") parts.push({ kind: "text", text });
-            text = "";
-            open = offset;
-          }
+          if (open !== undefined) return failed(offset, "a `{` inside `{...}`");
+          if (text !== "") parts.push({ kind: "text", text });
+          text = "";
+          open = offset;
         } else if (match[0] === "}") {
-          if (open === undefined) report(offset, "a `}` without a `{` before it");
-          else parts.push({ kind: "value", value: this.embedded(open + 1, offset) });
+          if (open === undefined) return failed(offset, "a `}` without a `{` before it");
+          parts.push({ kind: "value", value: this.embedded(open + 1, offset) });
           open = undefined;
         } else if (open === undefined) {
           text += match[0];
         }
       }
     }
-    if (open !== undefined) report(open, "this `{` is not closed");
+    if (open !== undefined) return failed(open, "this `{` is not closed");
     if (text !== "") parts.push({ kind: "text", text });
-    return { parts, span: this.spanOf(token) };
+    return { parts, span };
   }
 
   /** The expression in a part of the file's text. */

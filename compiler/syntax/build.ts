@@ -173,7 +173,7 @@ class Builder {
   /** Reads a statement of one piece that has no block. */
   private readPlain(rule: RuleName, what: string, statement: Statement): ReadPiece {
     const result = this.read(rule, what, statement[0]);
-    this.forbidBlock(what, statement[0]);
+    if (result.clean) this.forbidBlock(what, statement[0]);
     this.forbidElse(statement);
     return result;
   }

@@ -166,9 +166,7 @@ export function unknownStatement(
 }
 
 export const trailing = (span: Span, expected: string, found: string, hint?: string): Diagnostic =>
-  error("trailing-text", span, `expected ${expected}, found ${found}`, "", {
-    hint: hint ?? "statements end at the end of a line or with `;`",
-  });
+  error("trailing-text", span, `expected ${expected}, found ${found}`, "", { hint });
 
 export const blockNotHere = (span: Span, what: string): Diagnostic =>
   error("unexpected-block", span, `${what} takes no \`{...}\``, "");

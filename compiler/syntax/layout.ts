@@ -77,6 +77,8 @@ class BracketMatcher {
       } else if (i === 0 || this.tokens[i - 1]?.tokenType === t.Newline) {
         this.beginLine(i);
       }
+      // No `{` stands inside other brackets: those before it should have been closed.
+      if (token.tokenType === t.OpenBrace) while (!isBrace(this.open.at(-1))) this.closeMissing(token);
       if (closers.has(token.tokenType)) this.open.push(token);
       this.out.push(token);
       if (this.open.length > maxNesting) {

@@ -46,7 +46,7 @@ function describe(
   const rule = exception.context.ruleStack.at(-1) ?? "";
   if (exception.name === "NotAllInputParsedException") {
     const wanted = following.words === "`{`" ? "`{`" : (bodyExpected[start] ?? `the end of ${what}`);
-    return errors.trailing(span, wanted, found, trailingHint(token));
+    return errors.trailing(span, wanted, found, trailingHint(token, wanted));
   }
   const expectsName =
     rule === "let"
@@ -66,7 +66,8 @@ const bodyExpected: Readonly<Partial<Record<RuleName, string>>> = {
   data: "`{`",
   train: "`{`",
   fn: "`=` or `{`",
-  forward: "`->`, `=` or `{`",
+  forward: "`=` or `{`",
+  require: "`,` and a message",
 };
 
 const alternatives: Readonly<Record<string, string>> = {
@@ -94,6 +95,7 @@ function expectedToken(rule: string, name: string, found: t.Token): readonly [st
     case "OpenParen":
       return [openExpected[rule] ?? "`(`"];
     case "CloseParen":
+      if (t.isA(found, t.Comma)) return [entryExpected[rule] ?? "an expression"];
       return [rule === "primary" ? "`)`" : "`,` or `)`", listHint(found)];
     case "CloseSquare":
       return ["`,` or `]`", listHint(found)];
@@ -113,6 +115,11 @@ const nameExpected: Readonly<Record<string, readonly [string, (string | undefine
   parameter: ["a name", "parameters are written `name: type`"],
   train: ["the name of a model"],
   suffix: ["a name after `.`"],
+};
+
+const entryExpected: Readonly<Record<string, string>> = {
+  parameters: "a parameter",
+  args: "an argument",
 };
 
 const colonHint: Readonly<Record<string, string>> = {
@@ -145,8 +152,9 @@ function listHint(found: t.Token): string | undefined {
   return t.isOf(found, t.Name) || t.isOf(found, t.Literal) ? "is a `,` or an operator missing?" : undefined;
 }
 
-function trailingHint(found: t.Token): string | undefined {
+function trailingHint(found: t.Token, wanted: string): string | undefined {
   if (t.isA(found, t.Equals)) return "compare with `==`";
+  if (wanted.startsWith("`")) return undefined;
   if (t.isOf(found, t.Name) || t.isOf(found, t.Literal)) return "is an operator missing, or a new line?";
-  return undefined;
+  return "statements end at the end of a line or with `;`";
 }

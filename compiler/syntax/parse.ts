@@ -13,7 +13,7 @@ export interface ParseResult {
 }
 
 /** UTF-16 units. */
-export const maxFileLength = 1_000_000;
+export const maxFileLength = 250_000;
 /** Errors shown of one file; the rest is counted. */
 export const maxErrors = 50;
 

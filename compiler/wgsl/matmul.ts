@@ -35,8 +35,11 @@ export function printMatmul(kernel: MatmulKernel): string {
   const tilesM = Math.ceil(m.extent / tile.m);
   const origin = (index: string, size: number, extent: number) =>
     extent % size === 0 ? `${index} * ${size}` : `min(${index} * ${size}, ${extent - size})`;
-  emitter.line(`let n = ${origin(`(invocation % ${tilesN})`, tile.n, n.extent)};`);
-  emitter.line(`let m = ${origin(`(invocation / ${tilesN} % ${tilesM})`, tile.m, m.extent)};`);
+  const [inner, outer] = kernel.neighbours === "n" ? [tilesN, tilesM] : [tilesM, tilesN];
+  const [fast, slow] = [`(invocation % ${inner})`, `(invocation / ${inner} % ${outer})`];
+  const [tileM, tileN] = kernel.neighbours === "n" ? [slow, fast] : [fast, slow];
+  emitter.line(`let m = ${origin(tileM, tile.m, m.extent)};`);
+  emitter.line(`let n = ${origin(tileN, tile.n, n.extent)};`);
   emitter.line(`let batch = invocation / ${tilesN * tilesM};`);
   emitter.bindAxis(batch, "batch");
   emitter.bindAxis(m, "m");
@@ -98,21 +101,44 @@ export function printMatmul(kernel: MatmulKernel): string {
     }
   });
 
-  for (const i of rows) {
-    for (const j of quads) {
-      // The epilogue of these four elements: the accumulator takes the name of theirs.
-      const accumulator = `acc_${i}_${j}`;
-      emitter.bindValue(accumulator, accumulator, 4);
-      const own = b.value("f32", accumulator, [m, n]);
-      const to = new Map<Expr, Expr>([[b.value("f32", kernel.accumulator, [m, n]), own]]);
-      const placed = stores.map((s) => ({
-        tensor: s.tensor,
-        index: moved(s.index, { m: i, n: 4 * j }),
-        value: moved(b.substitute(s.value, to), { m: i, n: 4 * j }),
-      }));
-      emitter.expect(placed.flatMap((s) => [s.index, s.value]));
-      for (const s of placed) emitter.store(s.tensor, s.index, emitter.emit(s.value, n), n);
+  /** The epilogue of four elements, at row `m + i` and column `n + 4 j`; the accumulator takes the name of theirs. */
+  const finish = (accumulator: string, to: Map<Expr, Expr>): void => {
+    emitter.bindValue(accumulator, accumulator, 4);
+    to.set(b.value("f32", kernel.accumulator, [m, n]), b.value("f32", accumulator, [m, n]));
+    const placed = stores.map((s) => ({
+      tensor: s.tensor,
+      index: b.substitute(s.index, to),
+      value: b.substitute(s.value, to),
+    }));
+    emitter.expect(placed.flatMap((s) => [s.index, s.value]));
+    for (const s of placed) emitter.store(s.tensor, s.index, emitter.emit(s.value, n), n);
+  };
+  if (kernel.epilogue === "unrolled") {
+    for (const i of rows) {
+      for (const j of quads) {
+        const by = new Map<Expr, Expr>();
+        if (i > 0) by.set(m, b.addIndex(m, b.constant("i32", i)));
+        if (j > 0) by.set(n, b.addIndex(n, b.constant("i32", 4 * j)));
+        finish(`acc_${i}_${j}`, by);
+      }
     }
+  } else {
+    const all = rows.flatMap((i) => quads.map((j) => `acc_${i}_${j}`));
+    emitter.line(`var tile = array<vec4<f32>, ${all.length}>(${all.join(", ")});`);
+    const row = b.axis("tile_row", tile.m);
+    const quad = b.axis("tile_quad", quads.length);
+    emitter.block(`for (var tile_row = 0; tile_row < ${tile.m}; tile_row++)`, () => {
+      emitter.bindAxis(row, "tile_row");
+      emitter.block(`for (var tile_quad = 0; tile_quad < ${quads.length}; tile_quad++)`, () => {
+        emitter.bindAxis(quad, "tile_quad");
+        emitter.line(`let sum = tile[tile_row * ${quads.length} + tile_quad];`);
+        const by = new Map<Expr, Expr>([
+          [m, b.addIndex(m, row)],
+          [n, b.addIndex(n, b.scaleIndex(quad, 4))],
+        ]);
+        finish("sum", by);
+      });
+    });
   }
   return writeModule(kernel, vectors, emitter, { wholeWorkgroups: false, workgroupVariables: [] });
 }
