@@ -157,6 +157,55 @@ export const samples: Readonly<Record<string, (d: Draw) => NodeId>> = {
     const part = () => d.float([2, d.size()]);
     return d.b.concat([d.b.concat([part(), part()], 1), part()], 1);
   },
+  "pad(x) + pad(y) = concat(x, y), where x and y fill one axis": (d) => {
+    const [first, second, rest] = [d.size(), d.size(), d.integer(0, 1)];
+    const left = d.b.pad(d.float([2, first]), [0, 0], [0, second]);
+    const right = d.b.pad(
+      d.float([2, second - (second > 1 ? rest : 0)]),
+      [0, first],
+      [0, second > 1 ? rest : 0],
+    );
+    return d.oneOf(d.b.add(left, right), d.b.add(right, left));
+  },
+  "concat(x[a:b], x[b:c]) = x[a:c]": (d) => {
+    const axis = d.integer(0, 1);
+    const x = d.float([6, 6]);
+    const cuts = [d.integer(0, 1), d.integer(2, 3), d.integer(4, 6)];
+    const part = (from: number, to: number) =>
+      d.b.slice(x, [1, 0].with(axis, from), [5, d.oneOf(6, 6, 6)].with(axis, to));
+    const gap = d.oneOf(0, 0, 1);
+    return d.b.concat(
+      [part(cuts[0]!, cuts[1]!), part(cuts[1]! + (cuts[2]! > cuts[1]! + gap ? gap : 0), cuts[2]!)],
+      axis,
+    );
+  },
+  "f(transpose(x, p), transpose(y, p)) = transpose(f(x, y), p)": (d) => {
+    const perm = d.permutation(3);
+    const x = d.b.transpose(d.float(d.shape(3)), perm);
+    const shape = d.b.shape(x);
+    const like = () => d.b.transpose(d.float(perm.map((_, axis) => shape[perm.indexOf(axis)]!)), perm);
+    const y = d.oneOf(
+      like,
+      () => d.spread(shape),
+      () => d.full(2, shape),
+    )();
+    return d.oneOf(
+      () => d.b.exp(x),
+      () => d.b.sub(x, y),
+      () => d.b.select(d.b.lt(x, y), y, x),
+    )();
+  },
+  "concat(transpose(x, p), transpose(y, p)) = transpose(concat(x, y), p)": (d) => {
+    const perm = d.permutation(3);
+    const axis = d.integer(0, 2);
+    const shape = d.shape(3);
+    const part = () => d.b.transpose(d.float(shape.with(perm[axis]!, d.size())), perm);
+    return d.b.concat([part(), part()], axis);
+  },
+  "slice(transpose(x)) = transpose(slice(x))": (d) =>
+    slice(d, d.b.transpose(d.float(d.shape(3)), d.permutation(3))),
+  "pad(transpose(x)) = transpose(pad(x))": (d) =>
+    pad(d, d.b.transpose(d.float(d.shape(3)), d.permutation(3))),
   "pad(0) = 0": (d) => pad(d, d.full(d.integer(0, 1), d.shape(2))),
   "pack(reshape(x)) = pack(x)": (d) =>
     d.b.pack([d.b.reshape(d.float([2, 3]), [3, 2]), d.float([2])], [1, 8], 12),
