@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { GraphBuilder, type NodeId, parse, print, verify } from "../../compiler/graph/index.ts";
 import { optimize, passes } from "../../compiler/optimize/index.ts";
+import { any, unary } from "../../compiler/optimize/pattern.ts";
+import { rewrite } from "../../compiler/optimize/rewrite.ts";
+import { rule } from "../../compiler/optimize/rule.ts";
 
 const origin = { path: "", at: "", label: "", pass: "test" };
 
@@ -191,6 +194,26 @@ describe("what must not change", () => {
     const before = build(make);
     expect(optimized(before)).toBe(before);
   });
+});
+
+test("two rules that undo each other are found out, not followed for ever", () => {
+  const there = rule({
+    name: "exp(x) = tanh(x)",
+    exactness: "bitwise",
+    match: unary("exp", any),
+    rewrite: (b, { x }) => b.tanh(b.neg(x)),
+  });
+  const back = rule({
+    name: "tanh(x) = exp(x)",
+    exactness: "bitwise",
+    match: unary("tanh", any),
+    rewrite: (b, { x }) => b.exp(b.neg(x)),
+  });
+  const b = new GraphBuilder(origin);
+  b.output("y", b.exp(b.input("x", "f32", [2])));
+  expect(() => rewrite(b.build(), [there, back])).toThrow(
+    "round in circles: exp(x) = tanh(x); tanh(x) = exp(x)",
+  );
 });
 
 test("every pass says why it is there, once", () => {

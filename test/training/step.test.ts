@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { gradients } from "../../compiler/autodiff/index.ts";
-import { type Graph, verify } from "../../compiler/graph/index.ts";
+import { type Graph, GraphBuilder, print, verify } from "../../compiler/graph/index.ts";
 import {
   buildAccumulateStep,
   buildEncode,
@@ -258,4 +258,77 @@ describe("learning rates", () => {
     const layout = layoutParameters(model.parameters, config, oneBuffer);
     expect(() => buildTrainStep(model, config, layout, gradients)).toThrow("inside the warm-up");
   });
+});
+
+test("a step of SGD in IR text, to see it whole", () => {
+  const b = new GraphBuilder({ path: "", at: "", label: "", pass: "elaborate" });
+  const product = b.mul(b.parameter("w", [3]), b.input("x", "f32", [3]));
+  const sum = b.sum(
+    b.select(b.lt(b.uniform(b.randomKey(1), [3]), b.full("f32", 0.5, [3])), product, b.fullLike(product, 0)),
+    [0],
+  );
+  b.output("loss.total", sum);
+  b.output("objective", sum);
+  const model = {
+    graph: b.build(),
+    parameters: [{ name: "w", shape: [3], init: { kind: "constant", value: 0 } as const }],
+    randomStreams: 2,
+  };
+  const config = recipe({ kind: "sgd", lr: { kind: "constant", value: 0.5 } });
+  const layout = layoutParameters(model.parameters, config, oneBuffer);
+  const graph = buildTrainStep(model, config, layout, gradients);
+  expect(print(graph, { origins: false })).toMatchInlineSnapshot(`
+    "%0 = state() dtype=u32 name=seed shape=[1] : u32[1]
+    %1 = view(%0) offset=0 shape=[] : u32[]
+    %2 = state() dtype=i32 name=step shape=[1] : i32[1]
+    %3 = view(%2) offset=0 shape=[] : i32[]
+    %4 = constant() dtype=i32 value=0 : i32[]
+    %5 = hash(%1) : u32[]
+    %6 = cast(%3) dtype=u32 : u32[]
+    %7 = add(%5, %6) : u32[]
+    %8 = hash(%7) : u32[]
+    %9 = cast(%4) dtype=u32 : u32[]
+    %10 = add(%8, %9) : u32[]
+    %11 = hash(%10) : u32[]
+    %12 = broadcast(%11) axes=[] shape=[128] : u32[128]
+    %13 = iota() axis=0 shape=[128] : i32[128]
+    %14 = cast(%13) dtype=u32 : u32[128]
+    %15 = add(%12, %14) : u32[128]
+    %16 = hash(%15) : u32[128]
+    %17 = state() dtype=f32 name=parameters.0 shape=[64] : f32[64]
+    %18 = view(%17) offset=0 shape=[3] : f32[3]
+    %19 = view(%16) offset=64 shape=[] : u32[]
+    %20 = input() dtype=f32 name=x shape=[3] : f32[3]
+    %21 = mul(%18, %20) : f32[3]
+    %22 = uniform(%19) shape=[3] : f32[3]
+    %23 = constant() dtype=f32 value=0.5 : f32[]
+    %24 = broadcast(%23) axes=[] shape=[3] : f32[3]
+    %25 = lt(%22, %24) : bool[3]
+    %26 = constant() dtype=f32 value=0 : f32[]
+    %27 = broadcast(%26) axes=[] shape=[3] : f32[3]
+    %28 = select(%25, %21, %27) : f32[3]
+    %29 = sum(%28) axes=[0] : f32[]
+    %30 = constant() dtype=f32 value=1 : f32[]
+    %31 = broadcast(%30) axes=[] shape=[3] : f32[3]
+    %32 = select(%25, %31, %27) : f32[3]
+    %33 = mul(%32, %20) : f32[3]
+    %34 = pack(%33) offsets=[0] size=64 : f32[64]
+    %35 = mul(%34, %34) : f32[64]
+    %36 = sum(%35) axes=[0] : f32[]
+    %37 = add(%26, %36) : f32[]
+    %38 = sqrt(%37) : f32[]
+    %39 = broadcast(%23) axes=[] shape=[64] : f32[64]
+    %40 = mul(%34, %39) : f32[64]
+    %41 = sub(%17, %40) : f32[64]
+    %42 = constant() dtype=i32 value=1 : i32[]
+    %43 = broadcast(%42) axes=[] shape=[1] : i32[1]
+    %44 = add(%2, %43) : i32[1]
+    output loss.total = %29
+    output objective = %29
+    output grad_norm = %38
+    output learning_rate = %23
+    update parameters.0 = %41
+    update step = %44
+    "
+  `);
 });

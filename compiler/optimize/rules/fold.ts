@@ -19,6 +19,9 @@ export const foldRules: readonly Rule[] = [
       const constants = constantTensors(b, node.inputs);
       if (constants === null) return null;
       const { dtype } = node.type;
+      // What an integer divided by zero is, is the device's to say.
+      const dividesByZero = (node.op === "div" || node.op === "mod") && constants[1]!.data[0] === 0;
+      if (dividesByZero && dtype !== "f32") return null;
       const value = evaluateNode(node, constants, {}).data[0]!;
       // WGSL has no literal for infinity and NaN, nor for what is beyond the range of an f32.
       const { min, max } = dtypeRange(dtype);
