@@ -1,131 +1,82 @@
 import { type Automaton, type AutomatonBuilder, createAutomatonBuilder } from "./automaton.ts";
 
 /**
- * The generated corpus: a small probabilistic grammar of English, written so that context determines much of each word.
+ * The generated corpus: a small probabilistic grammar of English, written so that context determines much of each word and
+ * a small model finds that out within a few hundred steps.
  *
  *     paragraph -> topic, 3 to 7 sentences of that topic
- *     sentence  -> subject verb object tail
- *     subject   -> pronoun of the sentence before (1/2, not in the first sentence) | "the" [adjective 0.3] noun
+ *     sentence  -> subject verb object adverb preposition "the" place
+ *     subject   -> pronoun of the sentence before (0.6, not in the first sentence) | "the" [adjective 0.3] noun
  *     object    -> "a" [adjective 0.3] singular | "some" [adjective] plural | "the" [adjective] either
- *     tail      -> nothing 0.3 | the verb's adverb 0.4 | preposition "the" place 0.3
  *
- * Agreement and choice: the verb agrees with its subject in number, and each noun has its own usual verb (0.55, the
- * other three 0.15); the object is one of the verb's two; the adverb goes with the verb; all words but the
- * function words belong to the topic. The pronoun is the one of the subject before (`he`, `she`, `it`, `they`). So a
- * next sentence shares topic and pronoun with the one before; a random one mostly does not.
+ * Agreement and choice: the verb agrees with its subject in number, and each noun has its own usual verb (0.6, the
+ * other two 0.2); the object is one of the verb's two; the adverb goes with the verb, the place with the preposition; all
+ * words but the function words belong to the topic. The pronoun is the one of the subject before (`he`, `she`, `it`,
+ * `they`). So a next sentence shares topic and pronoun with the one before; a random one mostly does not.
  */
 interface Topic {
   /** singular/plural/pronoun; the n-th noun's usual verb is the n-th verb. */
-  readonly subjects: readonly [string, string, string, string];
+  readonly subjects: readonly [string, string, string];
   /** singular/plural: object/objects object/objects adverb */
-  readonly verbs: readonly [string, string, string, string];
-  readonly adjectives: readonly [string, string, string];
-  /** preposition place */
+  readonly verbs: readonly [string, string, string];
+  readonly adjectives: readonly [string, string];
+  /** preposition place; one preposition a place */
   readonly places: readonly [string, string];
 }
 
 const topics: readonly Topic[] = [
   {
-    subjects: ["sailor/sailors/he", "diver/divers/she", "captain/captains/she", "gull/gulls/it"],
+    subjects: ["sailor/sailors/he", "diver/divers/she", "captain/captains/she"],
     verbs: [
       "mends/mend: net/nets sail/sails patiently",
       "finds/find: pearl/pearls shell/shells deep",
       "steers/steer: boat/boats ship/ships carefully",
-      "catches/catch: fish/fishes crab/crabs greedily",
     ],
-    adjectives: ["salty", "wet", "blue"],
+    adjectives: ["salty", "wet"],
     places: ["in harbour", "near reef"],
   },
   {
-    subjects: ["farmer/farmers/he", "shepherd/shepherds/she", "dog/dogs/it", "cow/cows/it"],
-    verbs: [
-      "ploughs/plough: field/fields meadow/meadows early",
-      "guards/guard: sheep/sheep lamb/lambs faithfully",
-      "chases/chase: fox/foxes hen/hens loudly",
-      "eats/eat: turnip/turnips carrot/carrots slowly",
-    ],
-    adjectives: ["muddy", "brown", "hungry"],
-    places: ["behind barn", "near fence"],
-  },
-  {
-    subjects: ["cook/cooks/she", "baker/bakers/he", "waiter/waiters/he", "guest/guests/she"],
+    subjects: ["cook/cooks/she", "baker/bakers/he", "waiter/waiters/he"],
     verbs: [
       "stirs/stir: soup/soups sauce/sauces gently",
       "bakes/bake: cake/cakes loaf/loaves daily",
       "serves/serve: meal/meals drink/drinks politely",
-      "tastes/taste: pie/pies salad/salads happily",
     ],
-    adjectives: ["warm", "sweet", "fresh"],
+    adjectives: ["warm", "sweet"],
     places: ["in kitchen", "at table"],
   },
   {
-    subjects: ["teacher/teachers/she", "pupil/pupils/he", "student/students/she", "tutor/tutors/he"],
-    verbs: [
-      "explains/explain: lesson/lessons theorem/theorems clearly",
-      "reads/read: book/books story/stories quietly",
-      "writes/write: letter/letters poem/poems neatly",
-      "corrects/correct: test/tests mistake/mistakes strictly",
-    ],
-    adjectives: ["short", "difficult", "clever"],
-    places: ["in classroom", "before blackboard"],
-  },
-  {
-    subjects: ["hunter/hunters/he", "wolf/wolves/it", "squirrel/squirrels/it", "ranger/rangers/she"],
+    subjects: ["hunter/hunters/he", "wolf/wolves/it", "squirrel/squirrels/it"],
     verbs: [
       "follows/follow: deer/deer trail/trails silently",
       "hears/hear: rabbit/rabbits footstep/footsteps suddenly",
       "hides/hide: nut/nuts berry/berries quickly",
-      "plants/plant: tree/trees bush/bushes often",
     ],
-    adjectives: ["wild", "green", "small"],
+    adjectives: ["wild", "green"],
     places: ["under leaves", "beside brook"],
   },
   {
-    subjects: ["singer/singers/she", "drummer/drummers/he", "dancer/dancers/she", "pianist/pianists/he"],
-    verbs: [
-      "sings/sing: song/songs ballad/ballads softly",
-      "beats/beat: drum/drums rhythm/rhythms wildly",
-      "learns/learn: step/steps waltz/waltzes gracefully",
-      "plays/play: sonata/sonatas melody/melodies skilfully",
-    ],
-    adjectives: ["famous", "slow", "merry"],
-    places: ["on stage", "in theatre"],
-  },
-  {
-    subjects: ["doctor/doctors/she", "nurse/nurses/he", "surgeon/surgeons/she", "robot/robots/it"],
-    verbs: [
-      "treats/treat: patient/patients fever/fevers kindly",
-      "changes/change: bandage/bandages pillow/pillows hourly",
-      "repairs/repair: bone/bones heart/hearts precisely",
-      "carries/carry: tray/trays bottle/bottles safely",
-    ],
-    adjectives: ["sick", "pale", "clean"],
-    places: ["in ward", "beside bed"],
-  },
-  {
-    subjects: ["knight/knights/he", "queen/queens/she", "dragon/dragons/it", "wizard/wizards/he"],
+    subjects: ["knight/knights/he", "queen/queens/she", "dragon/dragons/it"],
     verbs: [
       "sharpens/sharpen: sword/swords lance/lances bravely",
       "rules/rule: kingdom/kingdoms province/provinces wisely",
       "burns/burn: village/villages tower/towers fiercely",
-      "casts/cast: spell/spells curse/curses secretly",
     ],
-    adjectives: ["golden", "dark", "proud"],
+    adjectives: ["golden", "dark"],
     places: ["in castle", "behind gate"],
   },
 ];
 
 const pronouns: readonly string[] = ["he", "she", "it", "they"];
-const usualVerb = 0.55;
-const otherVerb = 0.15;
+const usualVerb = 0.6;
+const otherVerb = 0.2;
 const adjectiveShare = 0.3;
-const pronounShare = 0.5;
-const tail = { none: 0.3, adverb: 0.4, place: 0.3 } as const;
-/** Of a topic's four subjects: some are commoner. */
-const subjectShares = [0.4, 0.3, 0.2, 0.1] as const;
+const pronounShare = 0.6;
+/** Of a topic's three subjects: some are commoner. */
+const subjectShares = [0.5, 0.3, 0.2] as const;
 /** Of a verb's two objects. */
 const objectShares = [0.65, 0.35] as const;
-const adjectiveShares = [0.5, 0.3, 0.2] as const;
+const adjectiveShares = [0.65, 0.35] as const;
 const determiners = [
   { word: "the", share: 0.4, singular: 0.5 },
   { word: "a", share: 0.4, singular: 1 },
@@ -189,7 +140,7 @@ function addTopic(b: AutomatonBuilder, topic: Topic, start: number, after: reado
   });
 }
 
-/** Object and tail of a sentence with this verb, ending at the boundary `end`. Returns the state before the object. */
+/** All that follows a verb, ending at the boundary `end`. Returns the state after the verb. */
 function addObject(
   b: AutomatonBuilder,
   topic: Topic,
@@ -197,7 +148,8 @@ function addObject(
   end: number,
 ): number {
   const beforeObject = b.state();
-  const beforeTail = b.state();
+  const beforeAdverb = b.state();
+  const afterAdverb = b.state();
   for (const { word, share, singular } of determiners) {
     const determined = b.state();
     const described = b.state();
@@ -208,22 +160,17 @@ function addObject(
     verb.objects.forEach((forms, n) => {
       forms.forEach((noun, isPlural) => {
         const probability = objectShares[n]! * (isPlural ? 1 - singular : singular);
-        for (const [from, weight] of [
-          [determined, 1 - adjectiveShare],
-          [described, 1],
-        ] as const) {
-          b.arc(from, end, noun, weight * probability * tail.none);
-          b.arc(from, beforeTail, noun, weight * probability * (1 - tail.none));
-        }
+        b.arc(determined, beforeAdverb, noun, (1 - adjectiveShare) * probability);
+        b.arc(described, beforeAdverb, noun, probability);
       });
     });
   }
-  b.arc(beforeTail, end, verb.adverb, tail.adverb / (1 - tail.none));
+  b.arc(beforeAdverb, afterAdverb, verb.adverb, 1);
   for (const text of topic.places) {
     const [preposition = "", place = ""] = text.split(" ");
     const afterPreposition = b.state();
     const beforePlace = b.state();
-    b.arc(beforeTail, afterPreposition, preposition, tail.place / (1 - tail.none) / topic.places.length);
+    b.arc(afterAdverb, afterPreposition, preposition, 1 / topic.places.length);
     b.arc(afterPreposition, beforePlace, "the", 1);
     b.arc(beforePlace, end, place, 1);
   }
