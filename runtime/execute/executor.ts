@@ -1,5 +1,5 @@
 import type { Program, ProgramEntry, TensorPlace } from "../../compiler/program/index.ts";
-import { bufferUsage, type KilnDevice, mapModeRead } from "../device/index.ts";
+import { bufferUsage, type KilnDevice, mapModeRead, patiently } from "../device/index.ts";
 import { KilnError } from "../errors.ts";
 import { DeviceMemory, type EntryName, entryNames } from "../memory/index.ts";
 import { compileKernels } from "./pipelines.ts";
@@ -214,7 +214,7 @@ class DeviceExecutor implements Executor {
       });
       this.#submits += 1;
       this.#dispatches += dispatches.length;
-      await staging.mapAsync(mapModeRead);
+      await patiently(this.kiln, staging.mapAsync(mapModeRead));
       const times = new BigUint64Array(staging.getMappedRange());
       return dispatches.map(({ label, kernel }, i) => ({
         label,

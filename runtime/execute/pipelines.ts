@@ -1,5 +1,5 @@
 import type { Program, ProgramKernel } from "../../compiler/program/index.ts";
-import { type KilnDevice, shaderStageCompute } from "../device/index.ts";
+import { type KilnDevice, patiently, shaderStageCompute } from "../device/index.ts";
 import { KilnError, messageOf } from "../errors.ts";
 
 export interface CompiledKernel {
@@ -74,7 +74,7 @@ export async function compileKernels(
   kiln.device.pushErrorScope("validation");
   const compiling = [...needed].map(compileOne);
   const scope = kiln.device.popErrorScope();
-  const settled = await Promise.allSettled(compiling);
+  const settled = await patiently(kiln, Promise.allSettled(compiling));
   const leftover = await scope;
   for (const result of settled) if (result.status === "rejected") throw result.reason;
   if (leftover !== null) throw new KilnError("machine", `the device refused a kernel: ${leftover.message}`);

@@ -1,4 +1,4 @@
-import { bufferUsage, type KilnDevice, mapModeRead } from "../device/index.ts";
+import { bufferUsage, type KilnDevice, mapModeRead, patiently } from "../device/index.ts";
 import { KilnError, messageOf } from "../errors.ts";
 
 /** One range to bring back, in the order of the call. */
@@ -19,16 +19,9 @@ interface Staging {
   readonly sizeBytes: number;
 }
 
-/** Milliseconds to wait between two looks at a result of the software device. */
-const restMs = 1;
-
 /**
  * A ring of mapped buffers: results of a submit are copied into one that is free and read when they are there, so that
  * no submit waits for the one before. It grows with the number of reads under way and is then reused.
- *
- * In Node, Dawn turns the event loop without pause while a map is pending, which costs one core. On the software device
- * that core is the device itself, so there the thread rests in each turn (measured on 2 cores that others use too, for
- * a kernel of 0.92 s: 2.05 s without rests, 0.94 s with rests of 1 ms, which add 2% of a core).
  */
 export class ReadBackRing {
   readonly #kiln: KilnDevice;
@@ -69,7 +62,7 @@ export class ReadBackRing {
     await this.#last;
     this.#kiln.throwIfFailed();
     try {
-      await mapForReading(staging.buffer, this.#kiln.isSoftware);
+      await patiently(this.#kiln, staging.buffer.mapAsync(mapModeRead));
     } catch (thrown) {
       this.#kiln.throwIfFailed();
       throw new KilnError("machine", `results could not be read back: ${messageOf(thrown)}`);
@@ -105,25 +98,4 @@ export class ReadBackRing {
     this.#all.clear();
     this.#free.length = 0;
   }
-}
-
-async function mapForReading(buffer: GPUBuffer, isSoftware: boolean): Promise<void> {
-  const mapped = buffer.mapAsync(mapModeRead);
-  // Browsers neither need the rest nor allow it.
-  if (isSoftware && typeof setImmediate === "function") {
-    let isPending = true;
-    const settle = () => {
-      isPending = false;
-    };
-    mapped.then(settle, settle);
-    // Nobody ever notifies this word: waiting for it is a sleep.
-    const word = new Int32Array(new SharedArrayBuffer(4));
-    // What is quickly done shall not wait.
-    const patientFrom = performance.now() + restMs;
-    while (isPending) {
-      if (performance.now() > patientFrom) Atomics.wait(word, 0, 0, restMs);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  }
-  await mapped;
 }
