@@ -80,7 +80,7 @@ describe("plain prose", () => {
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });
