@@ -58,6 +58,16 @@ const inFunctions: readonly Case[] = [
   ["a tensor for a setting", "fn F(k: float) -> f32 = k"],
   ["unsolved dimension", "fn F(x: f32[2 * A, C]) -> f32[C] = x[0]"],
   ["endless recursion", "fn F(x: f32[...]) -> f32[...] = F(x)"],
+  ["a fn as a value", "fn F(x: f32[...]) -> f32[...] = x + F"],
+  ["dots of a result", "fn F(x: f32[A, C]) -> f32[..., C] = x"],
+  [
+    "dots that differ",
+    "fn F(x: f32[..., C]) -> f32[..., C] = G(x, x[0])\nfn G(x: f32[..., C], y: f32[..., C]) -> f32[..., C] = x",
+  ],
+  ["a size that is no dimension", "fn F(x: f32[A, C], k: float = 0.5) -> f32[A, k] = x"],
+  ["a literal size", "fn F(x: f32[4, 7]) -> f32[4, 7] = x"],
+  ["a compound size", "fn F(x: f32[A, A + 1]) -> f32[A] = x[:, 0]"],
+  ["an initialiser as a value", "fn F(x: f32[...]) -> f32[...] = x + normal(0.1)"],
   ["a layer is not called", "layer F() { forward(x: f32[...]) -> f32[...] = x }"],
 ];
 
@@ -71,6 +81,38 @@ const files: readonly Case[] = [
   ["duplicate declaration", "fn f(x: f32) -> f32 = x\nfn f(x: f32) -> f32 = x"],
   ["setting of the wrong type", "setting a: int = 1.5"],
   ["setting cycle", "setting a: int = b\nsetting b: int = a"],
+  [
+    "a model without settings",
+    "model M(n: dim) { }\ntrain M { data D(); minimize a; optimizer sgd(0.1); steps 1 }\ndata D() { }",
+  ],
+  [
+    "a layer is trained",
+    "layer L() { }\ntrain L { data D(); minimize a; optimizer sgd(0.1); steps 1 }\ndata D() { }",
+  ],
+  [
+    "a model of a layer",
+    "layer L() { }\nmodel M = L()\ntrain M { data D(); minimize a; optimizer sgd(0.1); steps 1 }\ndata D() { }",
+  ],
+  [
+    "a model without forward",
+    "model N() { }\nmodel M = N()\ntrain M { data D(); minimize a; optimizer sgd(0.1); steps 1 }\ndata D() { }",
+  ],
+  [
+    "a model without losses",
+    "model N() { forward(x: f32[B]) { output y = x } }\nmodel M = N()\ntrain M { data D(); minimize a; optimizer sgd(0.1); steps 1 }\ndata D() { x: f32[3] }",
+  ],
+  [
+    "an input that is a setting",
+    "model N() { forward(x: int) { output y = x } }\nmodel M = N()\ntrain M { data D(); minimize a; optimizer sgd(0.1); steps 1 }\ndata D() { x: f32[3] }",
+  ],
+  [
+    "two train blocks",
+    "train M { data D(); minimize a; optimizer sgd(0.1); steps 1 }\ntrain M { data D(); minimize a; optimizer sgd(0.1); steps 1 }\ndata D() { }",
+  ],
+  [
+    "names of what nothing uses",
+    "fn f(x: f32[A]) -> f32[A] = y + sofmax(x, axes)\nlayer L(n: dim) { use a = K(m); forward(x: f32[n]) -> f32[n] = a.b(x)[k] }",
+  ],
   ["exact division", "setting a: int = 7\nsetting b: int = a / 2"],
 ];
 
@@ -96,10 +138,25 @@ const inLayers: readonly Case[] = [
   ["repeat nothing", "use a = repeat 0 of Linear(3, 4)"],
   ["duplicate names", "param p: f32[n] = zeros(); param p: f32[n] = zeros()"],
   ["condition", "if n { param p: f32[n] = zeros() }"],
+  ["member of a layer", "use a = Linear(n, n); const b = a.wieght"],
+  ["member of repeated layers", "use a = repeat 2 of Linear(n, n); const b = a.weight"],
+  ["repeated layers out of range", "use a = repeat 2 of Linear(n, n); const b = a[2]"],
+  ["call of a layer without forward", "use a = Empty(); const b = a(1)"],
+  ["two forwards", "forward(y: f32[...]) -> f32[...] = y"],
+  ["a model is no layer", "use a = M()"],
+  ["const of nothing", "const c = sqrt(-1.0)"],
+  ["int overflow", "const c = 9007199254740991 * 9"],
   ["endless instances", "use a = L(n)"],
 ];
 
 const trains: readonly Case[] = [
+  ["data without settings", "data Numbers; minimize l; optimizer sgd(0.1); steps 1"],
+  ["data that is a model", "data M(); minimize l; optimizer sgd(0.1); steps 1"],
+  ["a field of unknown size", "data Open(); minimize l; optimizer sgd(0.1); steps 1"],
+  ["optimizer without a call", "data Numbers(); minimize l; optimizer 0.1; steps 1"],
+  ["exclude without strings", "data Numbers(); minimize l; optimizer adamw(0.1, exclude: [1]); steps 1"],
+  ["negative eps", "data Numbers(); minimize l; optimizer adam(0.1, eps: -1.0); steps 1"],
+  ["negative clip", "data Numbers(); minimize l; optimizer sgd(0.1); clip global_norm(0.0); steps 1"],
   ["nothing said", "steps 1"],
   ["unknown optimizer", "data Numbers(); minimize l; optimizer adm(0.1); steps 1"],
   ["optimizer without rate", "data Numbers(); minimize l; optimizer adam(); steps 1"],
@@ -124,6 +181,7 @@ const trains: readonly Case[] = [
 function withLayer(line: string): string {
   return `import "lib/layers.bert"
 fn helper(x: f32) -> f32 = x
+layer Empty() { }
 layer L(n: dim) {
   ${line}
   forward(x: f32[...]) -> f32[...] = x
@@ -142,6 +200,7 @@ function withTrain(entries: string): string {
   return `data Numbers() { x: f32[4, 6] }
 data Other() { y: f32[4, 6] }
 data Wrong() { x: i32[4, 6] }
+data Open() { x: f32[..., 6] }
 model M() {
   param bias: f32[6] = zeros()
   use inner = Inner()
