@@ -92,11 +92,15 @@ export class ExpressionBuilder {
 
   private chain(node: cst.Node, fallback: number): ast.Expression {
     const operators = cst.tokens(node, "BinaryOperator");
-    let end = fallback;
-    const operands = cst.children(node, "operand").map((operand) => {
+    let end = this.extent(node, fallback).start;
+    const operands = cst.children(node, "operand").map((operand, i) => {
+      const prefixes = cst.tokens(operand, "PrefixOperator");
+      // Where an operand is missing, it is missing behind what stands before it.
+      for (const token of [operators[i - 1], ...prefixes])
+        if (token !== undefined) end = Math.max(end, t.endOf(token));
       const value = this.operand(operand, end);
-      end = value.span.end;
-      return { prefixes: cst.tokens(operand, "PrefixOperator"), value };
+      end = Math.max(end, value.span.end);
+      return { prefixes, value };
     });
     return joinChain(operands, operators, {
       spanOf: (token) => this.spanOf(token),

@@ -42,7 +42,7 @@ export interface ChainContext {
   readonly spanOf: (token: Token) => Span;
   readonly made: (expression: ast.Expression, parts: readonly ast.Expression[]) => ast.Expression;
   readonly report: (diagnostic: Diagnostic) => void;
-  /** Stands for an operand that is not there. */
+  /** Stands for a chain that an error has torn apart. */
   readonly missing: ast.Expression;
 }
 
@@ -66,6 +66,12 @@ export function joinChain(
   operators: readonly Token[],
   context: ChainContext,
 ): ast.Expression {
+  // After an error an operand may be gone altogether: then nothing says which operators were whose.
+  const isWhole = operators.length === operands.length - 1;
+  const inOrder = operands.every(
+    (o, i) => i === 0 || o.value.span.start >= (operators[i - 1]?.startOffset ?? 0),
+  );
+  if (!isWhole || !inOrder) return context.missing;
   const values: ast.Expression[] = [];
   const pending: Pending[] = [];
 
@@ -115,8 +121,6 @@ export function joinChain(
     }
     pending.push({ kind: "binary", operator, precedence, token });
   });
-  // An operator at the very end has lost its operand to an error.
-  if (operators.length >= operands.length && operands.length > 0) values.push({ ...context.missing });
   while (pending.length > 0) reduce();
   return values[0] ?? context.missing;
 }
