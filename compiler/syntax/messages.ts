@@ -45,6 +45,7 @@ function describe(
   const found = atEnd ? following.words : `\`${token.image}\``;
   const rule = exception.context.ruleStack.at(-1) ?? "";
   if (exception.name === "NotAllInputParsedException") {
+    if (token.tokenType === t.Else) return errors.elseWithoutIf(span);
     const wanted = following.words === "`{`" ? "`{`" : (bodyExpected[start] ?? `the end of ${what}`);
     return errors.trailing(span, wanted, found, trailingHint(token, wanted));
   }

@@ -499,7 +499,7 @@ describe("statements", () => {
   test("`else` after another statement", () => {
     expect(inBody("let y = 3 else { return x }")).toMatchInlineSnapshot(`
       "
-      error: expected \`{\`, found \`else\`
+      error: this \`else\` belongs to no \`if\`
         --> t.bert:3:15
       3 |     let y = 3 else { return x }
         |               ^^^^
@@ -541,7 +541,7 @@ describe("statements", () => {
     `);
   });
 
-  test("two statements after a block", () => {
+  test("none: a `}` ends its statement", () => {
     expect(inBody("if a { return x } return y")).toMatchInlineSnapshot(`
       "
 
