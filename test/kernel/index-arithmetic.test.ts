@@ -9,35 +9,36 @@ import {
 } from "../../compiler/kernel/index.ts";
 
 /** The value of an index expression, with the axes at given positions. */
-function valueOf(e: Expr, at: ReadonlyMap<Expr, number>): number {
+function evaluateAt(e: Expr, at: ReadonlyMap<Expr, number>): number {
   switch (e.kind) {
     case "constant":
       return e.value;
     case "axis":
       return at.get(e)!;
     case "sum":
-      return e.terms.reduce((total, t) => total + t.coefficient * valueOf(t.atom, at), e.constant);
+      return e.terms.reduce((total, t) => total + t.coefficient * evaluateAt(t.atom, at), e.constant);
     case "div":
-      return Math.floor(valueOf(e.of, at) / e.by);
+      return Math.floor(evaluateAt(e.of, at) / e.by);
     case "mod":
-      return valueOf(e.of, at) - Math.floor(valueOf(e.of, at) / e.by) * e.by;
+      return evaluateAt(e.of, at) - Math.floor(evaluateAt(e.of, at) / e.by) * e.by;
     default:
       throw new Error(`no index: ${e.kind}`);
   }
 }
 
-type Step =
-  | { readonly kind: "add" | "sub"; readonly other: number }
-  | { readonly kind: "scale" | "div" | "mod"; readonly by: number };
+interface Step {
+  readonly kind: "add" | "sub" | "scale" | "div" | "mod";
+  /** Which earlier value is added or subtracted. */
+  readonly other: number;
+  readonly by: number;
+}
 
 const steps: fc.Arbitrary<readonly Step[]> = fc.array(
-  fc.oneof(
-    fc.record({ kind: fc.constantFrom("add" as const, "sub" as const), other: fc.nat(5) }),
-    fc.record({
-      kind: fc.constantFrom("scale" as const, "div" as const, "mod" as const),
-      by: fc.constantFrom(1, 2, 3, 4, 8, 12, 64),
-    }),
-  ),
+  fc.record({
+    kind: fc.constantFrom("add", "sub", "scale", "div", "mod"),
+    other: fc.nat(5),
+    by: fc.constantFrom(1, 2, 3, 4, 8, 12, 64),
+  }),
   { maxLength: 8 },
 );
 
@@ -78,7 +79,7 @@ describe("index arithmetic in normal form", () => {
         const axes = [b.axis("i", 7), b.axis("j", 16), b.axis("k", 32)];
         const at = new Map<Expr, number>([i, j, k].map((value, n) => [axes[n]!, value]));
         const { e, value } = build(b, axes, drawn, at);
-        expect(valueOf(e, at)).toBe(value);
+        expect(evaluateAt(e, at)).toBe(value);
         expect(value).toBeGreaterThanOrEqual(e.min);
         expect(value).toBeLessThanOrEqual(e.max);
       }),

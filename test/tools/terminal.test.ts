@@ -100,7 +100,10 @@ describe("plot", () => {
 
   it("keeps a gap for values that are no numbers", () => {
     const values = [3, 3, Number.NaN, Number.NaN, 1, 1];
-    expect(renderPlot(values, { width: 3, height: 2, firstStep: 1 }).slice(0, 2)).toEqual(["3.000 ┤⠉", "1.000 ┤  ⣀"]);
+    expect(renderPlot(values, { width: 3, height: 2, firstStep: 1 }).slice(0, 2)).toEqual([
+      "3.000 ┤⠉",
+      "1.000 ┤  ⣀",
+    ]);
   });
 
   it("marks a floor within reach, and keeps the curve's height where it is not", () => {
