@@ -123,7 +123,8 @@ export function alignmentOf(e: Expr): number {
     case "mod":
       return Math.min(alignmentOf(e.of), powerOfTwoIn(e.by));
     case "div":
-      return Math.max(1, alignmentOf(e.of) / powerOfTwoIn(e.by));
+      // Only where the division is exact does the quotient keep what is left of the alignment.
+      return alignmentOf(e.of) % e.by === 0 ? alignmentOf(e.of) / e.by : 1;
     default:
       return 1;
   }
