@@ -79,10 +79,12 @@ describe("index arithmetic in normal form", () => {
         const axes = [b.axis("i", 7), b.axis("j", 16), b.axis("k", 32)];
         const at = new Map<Expr, number>([i, j, k].map((value, n) => [axes[n]!, value]));
         const { e, value } = build(b, axes, drawn, at);
-        expect(evaluateAt(e, at)).toBe(value);
+        // Plain numbers know a zero with a sign, integers do not.
+        expect(evaluateAt(e, at) + 0).toBe(value + 0);
         expect(value).toBeGreaterThanOrEqual(e.min);
         expect(value).toBeLessThanOrEqual(e.max);
       }),
+      { numRuns: 2000 },
     );
   });
 
@@ -106,6 +108,7 @@ describe("index arithmetic in normal form", () => {
           for (const step of [1, 2, 3]) expect(valueAt(step).value).toBe(base.value + step * stride);
         }
       }),
+      { numRuns: 2000 },
     );
   });
 
