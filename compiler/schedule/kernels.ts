@@ -244,7 +244,7 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
       : shapeOf(context, rhsId)[rhs.indexOf(label)]!;
   const extent = (labels: readonly number[]) => labels.reduce((n, label) => n * sizeOf(label), 1);
   const [batches, ms, ns, ks] = [extent(axes.batch), extent(axes.m), extent(axes.n), extent(axes.k)];
-  const tile = chooseTile(profile, batches, ms, ns);
+  const tile = chooseTile(profile, batches, ms, ns, ks);
   const kStep = ks % 4 === 0 ? 4 : 1;
   const b = new KernelBuilder();
   const batch = b.axis("batch", batches);

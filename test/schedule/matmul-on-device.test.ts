@@ -53,13 +53,14 @@ describe("tiled matmuls with an epilogue", () => {
   });
   afterAll(() => software.close());
 
-  // One size varies at a time, on both sides of the tile sizes and of multiples of four.
-  const sizes = [4, 5, 8, 12, 15, 16, 17, 33, 64, 70];
-  const cases = sizes.flatMap((size) => [
-    [2, size, 16, 8],
-    [2, 16, size, 8],
-    [2, 8, 16, size],
-  ]);
+  // One size varies at a time, on both sides of the tile sizes and of multiples of four: small tiles and large ones.
+  const vary = (batch: number, sizes: readonly number[], m: number, n: number, k: number) =>
+    sizes.flatMap((size) => [
+      [batch, size, n, k],
+      [batch, m, size, k],
+      [batch, m, n, size],
+    ]);
+  const cases = [...vary(2, [4, 5, 8, 17, 33], 8, 16, 12), ...vary(2, [61, 64, 132], 64, 128, 128)];
   const layouts: readonly Layout[] = ["nn", "nt", "tn", "tt"];
   test.each(layouts)("%s, fused, every size, both classes of tiles", async (layout) => {
     for (const [batch, m, n, k] of cases) {
