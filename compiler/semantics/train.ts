@@ -226,8 +226,8 @@ function readLearningRate(a: Analysis, expression: Expression, env: Env): Learni
   if (warmup < 0) return badRate(a, expression, "`warmup` is a number of steps, 0 or more");
   if (kind === "warmup") return { kind, peak, warmup };
   const [total, end] = [get("total"), get("end")];
-  if (total <= warmup)
-    return badRate(a, expression, `\`total\` (${total}) must be more than \`warmup\` (${warmup})`);
+  if (total < warmup)
+    return badRate(a, expression, `\`total\` (${total}) must not be less than \`warmup\` (${warmup})`);
   return { kind, peak, warmup, total, end };
 }
 
