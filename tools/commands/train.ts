@@ -220,6 +220,7 @@ async function evaluateHeldOut(
     1,
     Math.min(evaluationBatches.most, Math.round(totalSteps / evaluationBatches.stepsPerBatch)),
   );
+  console.note("measuring held-out losses ...");
   let heldOut: BatchSource;
   try {
     heldOut = await openBatches(program.data, {

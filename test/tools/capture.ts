@@ -1,0 +1,32 @@
+import { Writable } from "node:stream";
+import { runCli } from "../../tools/cli.ts";
+
+export interface Captured {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+  /** Standard output as JSON: throws if it is not exactly one object on one line. */
+  json(): Record<string, unknown>;
+}
+
+/** Runs a command line in this process, as if no terminal were there. */
+export async function run(...args: readonly string[]): Promise<Captured> {
+  const texts = { out: "", err: "" };
+  const sink = (name: keyof typeof texts): Writable =>
+    new Writable({
+      write(chunk, _encoding, done) {
+        texts[name] += String(chunk);
+        done();
+      },
+    });
+  const code = await runCli(args, { out: sink("out"), err: sink("err"), environment: {} });
+  return {
+    code,
+    ...texts,
+    json() {
+      if (!/^\{[^\n]*\}\n$/.test(texts.out))
+        throw new Error(`no single JSON object: ${texts.out}\n${texts.err}`);
+      return JSON.parse(texts.out) as Record<string, unknown>;
+    },
+  };
+}
