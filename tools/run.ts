@@ -1,4 +1,5 @@
 import { runCli } from "./cli.ts";
+import { explain } from "./failure.ts";
 
 // A reader that has seen enough (`| head`) is no failure of ours.
 for (const stream of [process.stdout, process.stderr]) {
@@ -7,6 +8,15 @@ for (const stream of [process.stdout, process.stderr]) {
     throw error;
   });
 }
+
+// What no command caught, in a thread or a callback, ends as words too.
+process.on("uncaughtException", (thrown) => {
+  const { exitCode, report } = explain(thrown);
+  if (process.env.KILN_DEBUG) process.stderr.write(`${thrown.stack ?? ""}\n`);
+  process.stderr.write(`error: ${report.message}\n`);
+  if (report.hint !== undefined) process.stderr.write(`  hint: ${report.hint}\n`);
+  process.exit(exitCode);
+});
 
 const code = await runCli(process.argv.slice(2), {
   out: process.stdout,
