@@ -3,6 +3,7 @@ import type { ForwardItem, LayerDeclaration, LayerItem, ParamItem, UseBinding } 
 import type { Analysis, Env } from "./analysis.ts";
 import { checkRequire } from "./bodies.ts";
 import type { FileScope } from "./declarations.ts";
+import { dimensionSize } from "./dimensions.ts";
 import {
   duplicateName,
   forwardTwice,
@@ -17,7 +18,7 @@ import { evaluateInitializer } from "./initializers.ts";
 import { limits } from "./limits.ts";
 import { exactInt } from "./numbers.ts";
 import { emptyScope, Scope } from "./scope.ts";
-import { bindParameters, dimensionSize, type Given } from "./signature.ts";
+import { bindParameters, type Given } from "./signature.ts";
 import { type Dim, errorValue, type Instance, type Value } from "./value.ts";
 
 /**

@@ -2,7 +2,7 @@ import type { CallExpression, Expression, SettingTypeName } from "../syntax/inde
 import type { Analysis, Env } from "./analysis.ts";
 import { argumentTwice, missingSettings, tooManySettings, unknownSetting } from "./errors.ts";
 import { evaluate } from "./evaluate.ts";
-import { toSetting } from "./signature.ts";
+import { toSetting } from "./setting-types.ts";
 import type { Value } from "./value.ts";
 
 /** A setting of a built-in recipe: an initialiser, an optimizer, a learning rate. */

@@ -5,7 +5,7 @@ import type { FileScope } from "./declarations.ts";
 import { settingCycle, settingOverride, unknownOverride } from "./errors.ts";
 import { evaluate } from "./evaluate.ts";
 import { emptyScope, Scope } from "./scope.ts";
-import { toSetting } from "./signature.ts";
+import { toSetting } from "./setting-types.ts";
 import { boolValue, errorValue, intValue, type Value } from "./value.ts";
 
 /** The settings of a spec: each evaluated once, when first asked for, with the overrides of the command line. */

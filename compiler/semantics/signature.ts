@@ -1,36 +1,25 @@
 import type { Span } from "../diagnostics/index.ts";
-import type {
-  Dimension,
-  Expression,
-  Name,
-  Parameter,
-  SettingTypeName,
-  TensorType,
-  Type,
-} from "../syntax/index.ts";
+import type { Dimension, Expression, Name, Parameter, TensorType, Type } from "../syntax/index.ts";
 import type { Analysis, Env } from "./analysis.ts";
+import { dimensionSize } from "./dimensions.ts";
 import {
   argumentTwice,
-  compoundDimension,
   dimensionMismatch,
   dtypeMismatch,
   duplicateName,
   ellipsisMismatch,
   missingArgument,
-  notDimension,
-  notSetting,
   notTensor,
   rankMismatch,
   resultCount,
   tooManyArguments,
-  unboundDimension,
   unboundEllipsis,
   unknownArgument,
 } from "./errors.ts";
 import { evaluate } from "./evaluate.ts";
 import { lookupName } from "./names.ts";
-import { exactInt } from "./numbers.ts";
 import { scalar } from "./operators.ts";
+import { toSetting } from "./setting-types.ts";
 import { type Dim, errorValue, intValue, isNumber, type TensorValue, type Value } from "./value.ts";
 
 /** An argument of a call, evaluated in the caller's scope. */
@@ -144,36 +133,6 @@ function assign(
   if (missing.length > 0 && !bound.failed) a.report(missingArgument(callee, missing, callSpan));
   if (missing.length > 0) bound.failed = true;
   return slots;
-}
-
-/** A setting of the wanted type, or the error value. A `dim` is an int of at least 1. */
-export function toSetting(
-  a: Analysis,
-  value: Value,
-  type: SettingTypeName | "error",
-  span: Span,
-  what: string,
-  declared: Span | undefined,
-): Value {
-  if (value.kind === "error" || type === "error") return errorValue;
-  switch (type) {
-    case "dim":
-    case "int": {
-      const int = exactInt(value);
-      if (int === undefined || (type === "dim" && int < 1))
-        return a.fail(notSetting(span, what, type, value, declared));
-      return value.kind === "int" ? value : intValue(int);
-    }
-    case "float":
-      return isNumber(value)
-        ? { kind: "float", value: value.value }
-        : a.fail(notSetting(span, what, type, value, declared));
-    case "bool":
-    case "string":
-      return value.kind === type ? value : a.fail(notSetting(span, what, type, value, declared));
-    default:
-      return type satisfies never;
-  }
 }
 
 /** An int setting carries its name as a dimension, and the caller's name for it. */
@@ -290,40 +249,6 @@ function bindTensor(
 
 function sameSizes(a: readonly Dim[], b: readonly Dim[]): boolean {
   return a.length === b.length && a.every((dim, i) => dim.size === b[i]?.size);
-}
-
-/** The size that a dimension of a type says: a positive int. All its names must be bound. */
-export function dimensionSize(a: Analysis, dimension: Expression, env: Env): Dim | undefined {
-  if (dimension.kind === "name" && lookupName(a, dimension.text, dimension.span, env) === undefined) {
-    a.report(unboundDimension(dimension, env));
-    return undefined;
-  }
-  const unbound = dimension.kind === "name" ? undefined : firstUnbound(a, dimension, env);
-  if (unbound !== undefined) {
-    a.report(compoundDimension(dimension.span, unbound));
-    return undefined;
-  }
-  const value = evaluate(a, dimension, env);
-  if (value.kind === "error") return undefined;
-  const size = exactInt(value);
-  if (size === undefined || size < 1) {
-    a.report(notDimension(dimension.span, value));
-    return undefined;
-  }
-  return value.kind === "int" && value.dim !== undefined ? value.dim : { size };
-}
-
-function firstUnbound(a: Analysis, dimension: Expression, env: Env): Expression | undefined {
-  switch (dimension.kind) {
-    case "name":
-      return lookupName(a, dimension.text, dimension.span, env) === undefined ? dimension : undefined;
-    case "unary":
-      return firstUnbound(a, dimension.operand, env);
-    case "binary":
-      return firstUnbound(a, dimension.left, env) ?? firstUnbound(a, dimension.right, env);
-    default:
-      return undefined;
-  }
 }
 
 /** An argument as the callee sees it: its axes called as in the parameter's type. */
