@@ -14,7 +14,7 @@ import type {
   Type,
 } from "../syntax/index.ts";
 import type { FileScope } from "./declarations.ts";
-import { unknownFunction, unknownInitializer, unknownLayer, unknownName } from "./errors.ts";
+import { lossResult, unknownFunction, unknownInitializer, unknownLayer, unknownName } from "./errors.ts";
 import { initializerNames, isInitializer } from "./initializers.ts";
 import { isPrimitive, primitiveNames } from "./primitives.ts";
 
@@ -59,11 +59,19 @@ class NameCheck {
   }
 
   fn(fn: FnDeclaration): void {
+    if (fn.kind === "loss") this.#loss(fn);
     this.#declareParameters(fn.parameters);
     this.#declareBody(fn.body);
     this.#parameters(fn.parameters);
     for (const type of fn.results) this.#type(type);
     this.#body(fn.body);
+  }
+
+  #loss(loss: FnDeclaration): void {
+    const [type, second] = loss.results;
+    const isScalar = type?.kind === "tensorType" && type.dtype === "f32" && type.dims.length === 0;
+    if (type === undefined || type.kind === "errorType" || (isScalar && second === undefined)) return;
+    this.#report(lossResult(loss.name, second ?? type));
   }
 
   data(data: DataDeclaration): void {

@@ -68,6 +68,7 @@ const inFunctions: readonly Case[] = [
   ["a literal size", "fn F(x: f32[4, 7]) -> f32[4, 7] = x"],
   ["a compound size", "fn F(x: f32[A, A + 1]) -> f32[A] = x[:, 0]"],
   ["an initialiser as a value", "fn F(x: f32[...]) -> f32[...] = x + normal(0.1)"],
+  ["a loss that is a tensor", "loss F(x: f32[...]) -> f32[...] = x"],
   ["a layer is not called", "layer F() { forward(x: f32[...]) -> f32[...] = x }"],
 ];
 

@@ -7,6 +7,7 @@ import type {
   NameExpression,
   Parameter,
   TrainDeclaration,
+  Type,
 } from "../../syntax/index.ts";
 import { describe, type Value } from "../value.ts";
 import { error, listNames, suggestion } from "./diagnostic.ts";
@@ -124,6 +125,18 @@ export function resultTwice(kind: string, name: string, span: Span, first: Span)
   return error("duplicate-name", `${kind} \`${name}\` is given twice`, span, "given again", {
     related: [{ span: first, text: "first given here" }],
   });
+}
+
+export function lossResult(name: Name, type: Type): Diagnostic {
+  return error(
+    "loss-result",
+    `a loss is one f32 number: \`loss ${name.text}(...) -> f32\``,
+    type.span,
+    "not one number",
+    {
+      hint: "a `fn` may give tensors",
+    },
+  );
 }
 
 export function lossType(span: Span, name: string, value: Value): Diagnostic {
