@@ -42,7 +42,8 @@ export function readData(
   const { declaration } = found;
   const given = expression.args.map((argument, i): Given => {
     const name = argument.name ?? declaration.parameters[i]?.name;
-    const override = name === undefined ? undefined : overrides[name.text];
+    const override =
+      name === undefined || !Object.hasOwn(overrides, name.text) ? undefined : overrides[name.text];
     const value =
       override === undefined
         ? evaluate(a, argument.value, env)

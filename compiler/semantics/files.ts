@@ -52,11 +52,13 @@ export function loadFiles(
   const resolve = (from: Place, item: ImportItem, depth: number): LoadedFile | undefined => {
     const wanted = item.path.value;
     const span = item.path.span;
-    const relative = normalize(joinPath(folderOf(from.path), wanted));
+    // A backslash, a drive or a scheme is no part of a path in a spec.
+    const plain = !/[\\:\0]/.test(wanted) && wanted !== "";
+    const relative = plain ? normalize(joinPath(folderOf(from.path), wanted)) : undefined;
     const inside = relative !== undefined && isInside(relative, from.shipped ? "lib" : rootFolder);
     const candidates: Place[] = [];
     if (inside) candidates.push({ path: relative, shipped: from.shipped });
-    const shipped = normalize(wanted);
+    const shipped = plain ? normalize(wanted) : undefined;
     if (shipped !== undefined && isInside(shipped, "lib")) candidates.push({ path: shipped, shipped: true });
     for (const place of candidates) {
       const known = files.get(keyOf(place));
@@ -85,7 +87,7 @@ export function loadFiles(
     report(importNotFound({ file: rootPath, start: 0, end: 0 }, rootPath, [rootPath]));
     return { root: undefined, sources };
   }
-  return { root: load({ path: normalize(rootPath) ?? rootPath, shipped: false }, text, 0), sources };
+  return { root: load({ path: normalize(rootPath), shipped: false }, text, 0), sources };
 }
 
 function keyOf(place: Place): string {
@@ -102,9 +104,8 @@ function joinPath(folder: string, path: string): string {
   return folder === "" ? path : folder.endsWith("/") ? folder + path : `${folder}/${path}`;
 }
 
-/** Without `.` and `..`; undefined where the text is no plain path. `..` may stay at the start. */
-function normalize(path: string): string | undefined {
-  if (path === "" || /[\\\0]|^[a-z]+:/i.test(path)) return undefined;
+/** Without `.` and `..`, which may stay at the start. */
+function normalize(path: string): string {
   const parts: string[] = [];
   for (const part of path.split("/")) {
     if (part === "" || part === ".") continue;
@@ -115,7 +116,7 @@ function normalize(path: string): string | undefined {
 }
 
 function isInside(path: string, folder: string): boolean {
-  const base = normalize(folder === "" ? "." : folder) ?? folder;
+  const base = normalize(folder);
   if (base === "" || base === "/") return !path.startsWith("..") && (base === "/" || !path.startsWith("/"));
   return path.startsWith(`${base}/`);
 }
