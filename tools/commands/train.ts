@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
 import type { Program } from "../../compiler/program/index.ts";
 import type { Checkpoint } from "../../runtime/checkpoint/index.ts";
@@ -100,6 +100,10 @@ interface Run {
   readonly names: LossNames;
   readonly floors: Readonly<Record<string, number>>;
   readonly unit: string;
+  /** Of the spec, for the chart's title. */
+  readonly name: string;
+  /** What the data is called in the chart. */
+  readonly corpus: string;
 }
 
 async function trainOn(
@@ -147,6 +151,8 @@ async function trainOn(
       names: program.settings.losses,
       floors: bestPossible(program, batches),
       unit: exampleUnit(program),
+      name: shortName(spec),
+      corpus: corpus === undefined ? "generated corpus" : basename(corpus),
     };
     const earlier =
       resume === undefined
@@ -184,18 +190,19 @@ async function trainOn(
 }
 
 async function writeChart(
-  { files, program, kiln, names, floors, unit }: Run,
+  { files, program, kiln, names, floors, unit, name, corpus }: Run,
   history: readonly StepRecord[],
   seed: number,
 ): Promise<void> {
   const facts = [
     `${formatCount(parameterCount(program))} parameters`,
+    corpus,
     `seed ${seed}`,
     kiln.name,
     `${formatRate(pairsPerSecond(history))} ${unit}/s`,
   ];
   await files.writeChart({
-    title: program.name,
+    title: name,
     subtitle: facts.join(" · "),
     names,
     records: history,

@@ -39,7 +39,7 @@ export function renderLossChart(input: ChartInput): string {
   const top = 84;
   const gap = 56;
   const height = top + names.length * (panelHeight + gap) + 8;
-  const span = Math.max(1, Math.round(records.length / 25));
+  const span = Math.max(1, Math.round(records.length / 40));
   const chart = init(null, null, { renderer: "svg", ssr: true, width, height });
   const steps = records.map((record) => record.step);
   const marked = new Set(names.filter((name) => isMarked(floors[name]?.value, lossValues(records, name))));
