@@ -1,7 +1,7 @@
 // max_shifted_sum_weights
-//   max: f32[32, 2, 32]  encoder.blocks.0.attention  models/lib/math.bert:26:39
-//   shifted: f32[32, 2, 32, 32]  encoder.blocks.0.attention  models/lib/math.bert:26:17
-//   sum: f32[32, 2, 32]  encoder.blocks.0.attention  models/lib/math.bert:27:20
+//   max: f32[32, 2, 32]  encoder.blocks.0.attention  models/lib/math.bert:27:39
+//   shifted: f32[32, 2, 32, 32]  encoder.blocks.0.attention  models/lib/math.bert:27:17
+//   sum: f32[32, 2, 32]  encoder.blocks.0.attention  models/lib/math.bert:28:20
 //   weights: f32[32, 2, 32, 32]  encoder.blocks.0.attention  models/lib/attention.bert:9:17
 @group(0) @binding(0) var<storage, read_write> t_where: array<vec4<f32>>;  // f32[32, 2, 32, 32] encoder.blocks.0.attention
 @group(0) @binding(1) var<storage, read_write> t_weights: array<u32>;  // u32[] encoder.blocks.0.attention
@@ -114,7 +114,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 }
 
 // einsum_where
-//   einsum: f32[32, 2, 32, 32]  encoder.blocks.0.attention  models/lib/attention.bert:8:17
+//   einsum: f32[32, 2, 32, 32]  encoder.blocks.0.attention  models/lib/attention.bert:8:16
 //   where: f32[32, 2, 32, 32]  encoder.blocks.0.attention  models/lib/attention.bert:9:30
 @group(0) @binding(0) var<storage, read_write> t_matmul: array<vec4<f32>>;  // f32[32, 32, 64] encoder.blocks.0.attention.query
 @group(0) @binding(1) var<storage, read> t_bias: array<vec4<f32>>;  // f32[64] encoder.blocks.0.attention.query
