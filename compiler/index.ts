@@ -10,7 +10,7 @@ import { hasErrors } from "./diagnostics/index.ts";
 import { elaborate } from "./elaborate/index.ts";
 import { type ForwardGraph, type Graph, print, verify } from "./graph/index.ts";
 import { optimize } from "./optimize/index.ts";
-import type { DeviceProfile, DType, Program, Shape } from "./program/index.ts";
+import { type DeviceProfile, type DType, type Program, type Shape, verifyProgram } from "./program/index.ts";
 import { printSchedule, type Schedule, schedule, TensorTooLargeError } from "./schedule/index.ts";
 import { analyze, type LoadFile, type TypedModel } from "./semantics/index.ts";
 import {
@@ -48,7 +48,7 @@ export interface CompileOptions extends CheckOptions {
   readonly fuse?: boolean;
   /** Default: all that the spec's training needs, and `evaluate` and `encode`. */
   readonly entries?: readonly EntryName[];
-  /** Runs the graph verifier between passes (tests do). Default false. */
+  /** Verifies the graph between passes and the finished plan (tests do). Default false. */
   readonly verify?: boolean;
 }
 
@@ -149,6 +149,7 @@ export function compile(root: string, options: CompileOptions): CompileResult {
         print: printKernel,
       }),
     );
+    if (options.verify === true) verifyProgram(program);
     const text = <T>(of: ReadonlyMap<EntryName, T>, show: (value: T) => string) =>
       [...of].map(([name, value]) => `// entry ${name}\n${show(value)}`).join("\n");
     const stages = {

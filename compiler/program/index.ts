@@ -6,3 +6,4 @@
 
 export { ProgramFormatError, parseProgram, programHash, serializeProgram } from "./serialize.ts";
 export * from "./types.ts";
+export { PlanError, verifyProgram } from "./verify.ts";
