@@ -1,7 +1,7 @@
 import type { NodeId } from "../graph/index.ts";
 import { type AxisExpr, type Expr, KernelBuilder, type ReduceKind, walk } from "../kernel/index.ts";
 import { Lowering } from "./lower.ts";
-import { isStorage, matmulAxes, type WorkGraph } from "./work-graph.ts";
+import { matmulAxes, type WorkGraph } from "./work-graph.ts";
 
 /** How a kernel's rows lie in a full tensor: element `full` is the one at position `inner` of row `row`. */
 export interface RowDomain {
@@ -191,7 +191,8 @@ export class Domains {
 /** The realized nodes whose kernels must run before a tensor can be read: none for inputs and states. */
 export function producersOf(work: WorkGraph, tensor: NodeId): readonly NodeId[] {
   const node = work.node(tensor);
-  if (node.op === "view" && isStorage(node)) return producersOf(work, work.stripReshapes(node.inputs[0]!));
+  if (node.op === "view" && work.isStorage(tensor))
+    return producersOf(work, work.stripReshapes(node.inputs[0]!));
   if (node.op === "pack") return work.packs.get(tensor)!;
-  return isStorage(node) ? [] : [tensor];
+  return work.isStorage(tensor) ? [] : [tensor];
 }

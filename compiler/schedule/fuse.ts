@@ -1,6 +1,6 @@
 import type { NodeId } from "../graph/index.ts";
 import { Domains, producersOf, type ReadPlace, type RowShape, rowShapeOf } from "./domain.ts";
-import { isHero, isStorage, matmulAxes, type WorkGraph } from "./work-graph.ts";
+import { isHero, matmulAxes, type WorkGraph } from "./work-graph.ts";
 
 /** What one kernel computes. `vertices` are realized nodes in dependency order. */
 export interface Group {
@@ -118,7 +118,7 @@ class Merger {
     if (node.op === "scatter_add") {
       const reads = new Map<NodeId, ReadPlace>();
       for (const input of node.inputs) {
-        const stored = realized.has(input) || isStorage(this.#work.node(input));
+        const stored = realized.has(input) || this.#work.isStorage(input);
         for (const source of stored ? [input] : this.#domains.flat(input).keys()) reads.set(source, "other");
       }
       return reads;

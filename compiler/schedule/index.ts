@@ -11,7 +11,7 @@ import { type BuildContext, buildKernels, type PlanTensor } from "./kernels.ts";
 import { type LiveRange, planMemory } from "./memory.ts";
 import { chooseRealized } from "./realize.ts";
 import type { Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";
-import { splitLongReductions } from "./split.ts";
+import { splitLongReductions, splitWideConcats } from "./split.ts";
 import { orderGroups, TensorHomes } from "./tensors.ts";
 import { WorkGraph } from "./work-graph.ts";
 
@@ -29,12 +29,10 @@ const SIZE_ALIGNMENT = 16;
 
 /** @throws RangeError naming the tensor where one does not fit into a buffer of the device */
 export function schedule(graph: Graph, profile: DeviceProfile, options: ScheduleOptions): Schedule {
-  const work = new WorkGraph(splitLongReductions(graph));
-  const realized = chooseRealized(work, options.fuse);
-  const plan = fuse(work, realized, {
-    enabled: options.fuse,
-    maxBindings: profile.maxStorageBuffersPerShaderStage,
-  });
+  const maxBindings = profile.maxStorageBuffersPerShaderStage;
+  const work = new WorkGraph(splitWideConcats(splitLongReductions(graph), maxBindings - 1));
+  const realized = chooseRealized(work, options.fuse, maxBindings);
+  const plan = fuse(work, realized, { enabled: options.fuse, maxBindings });
   const homes = new TensorHomes(work, plan);
   const extraTensors = new Map<number, PlanTensor>();
   const context: BuildContext = { work, realized, plan, homes, profile, extraTensors };

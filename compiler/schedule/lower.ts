@@ -1,6 +1,6 @@
 import { type Node, type NodeId, type NodeOf, type OpName, ops, type TensorType } from "../graph/index.ts";
 import type { Accessor, Expr, KernelBuilder } from "../kernel/index.ts";
-import { isStorage, type WorkGraph } from "./work-graph.ts";
+import type { WorkGraph } from "./work-graph.ts";
 
 function lowerOp<K extends OpName>(
   b: KernelBuilder,
@@ -38,7 +38,7 @@ export class Lowering {
   /** Element of node `id` at `at`, one i32 expression an axis. */
   element(id: NodeId, at: readonly Expr[]): Expr {
     const node = this.#work.node(id);
-    if (this.#realized.has(id) || isStorage(node)) {
+    if (this.#realized.has(id) || this.#work.isStorage(id)) {
       const index = this.b.linearize(at, node.type.shape);
       return this.#own(id, index, at) ?? this.b.load(node.type.dtype, id, index);
     }

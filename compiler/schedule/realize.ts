@@ -1,5 +1,5 @@
 import type { Node, NodeId } from "../graph/index.ts";
-import { isHero, isStorage, type WorkGraph } from "./work-graph.ts";
+import { isHero, type WorkGraph } from "./work-graph.ts";
 
 /** Arithmetic weight of one element of an op; movement is free (it is index arithmetic). */
 function ownCost(node: Node): number {
@@ -67,15 +67,16 @@ const MOST_READS = 5;
 /**
  * Chooses the nodes that are computed once and have a name in the plan; all others are computed inside their users.
  * A realized node is stored only if, after fusion, some other kernel reads it.
+ * @param maxBindings storage buffers that a kernel may bind
  * @param fuse when false every op is realized, but for constants, counters and what is index arithmetic in any framework
  */
-export function chooseRealized(work: WorkGraph, fuse: boolean): ReadonlySet<NodeId> {
+export function chooseRealized(work: WorkGraph, fuse: boolean, maxBindings: number): ReadonlySet<NodeId> {
   const realized = new Set<NodeId>();
   const cost = new Float64Array(work.nodes.length);
   const reads: (readonly NodeId[])[] = [];
   const readers = fuse ? countReaders(work) : [];
   for (const node of byDependency(work)) {
-    if (isStorage(node)) {
+    if (work.isStorage(node.id)) {
       cost[node.id] = 1;
       reads[node.id] = [node.id];
       continue;
@@ -104,7 +105,30 @@ export function chooseRealized(work: WorkGraph, fuse: boolean): ReadonlySet<Node
         );
     if (work.isRequired(node.id) || isHero(node) || choose) realized.add(node.id);
   }
+  while (cutWideReads(work, realized, maxBindings));
   return realized;
+}
+
+/** Realizes inputs of nodes that would bind too many tensors, the widest first. @returns whether there were any */
+function cutWideReads(work: WorkGraph, realized: Set<NodeId>, maxBindings: number): boolean {
+  const reads: ReadonlySet<NodeId>[] = [];
+  let cut = false;
+  for (const node of byDependency(work)) {
+    const readsOf = (input: NodeId): readonly NodeId[] =>
+      realized.has(input) ? [input] : [...reads[input]!];
+    // Sums of equal indices also bind their chains, see `SegmentKernel`.
+    const most = maxBindings - (node.op === "scatter_add" ? 3 : 1);
+    let found = new Set(work.isStorage(node.id) ? [node.id] : node.inputs.flatMap(readsOf));
+    while (realized.has(node.id) && found.size > most) {
+      const widest = node.inputs.reduce((a, b) => (readsOf(b).length > readsOf(a).length ? b : a));
+      if (readsOf(widest).length < 2) break;
+      realized.add(widest);
+      cut = true;
+      found = new Set(node.inputs.flatMap(readsOf));
+    }
+    reads[node.id] = found;
+  }
+  return cut;
 }
 
 /** Copies come after the nodes they copy, though their ids are greater than those of their users' users. */

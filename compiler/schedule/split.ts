@@ -13,24 +13,48 @@ export function splitLongReductions(graph: Graph): Graph {
   const isLong = (node: Graph["nodes"][number]): boolean =>
     (node.op === "sum" || node.op === "reduce_max") && splitOf(graph, node.id) !== undefined;
   if (!graph.nodes.some(isLong)) return graph;
+  return rewrite(graph, (b, node, inputs) => {
+    const split = splitOf(graph, node.id);
+    if (split === undefined) return b.make(node.op, inputs, node.attrs);
+    const x = b.reshape(inputs[0]!, [...split.rows, split.pieces, split.length]);
+    const rank = split.rows.length;
+    if (node.op === "sum") return b.sum(b.sum(x, [rank + 1]), [rank]);
+    return b.reduceMax(b.reduceMax(x, [rank + 1]), [rank]);
+  });
+}
+
+/**
+ * Splits concatenations of more tensors than one kernel may read into concatenations of concatenations.
+ * In: any verified graph. Out: no concat of more than `most` inputs. Keeps: values.
+ */
+export function splitWideConcats(graph: Graph, most: number): Graph {
+  if (!graph.nodes.some((node) => node.op === "concat" && node.inputs.length > most)) return graph;
+  return rewrite(graph, (b, node, inputs) => {
+    if (node.op !== "concat") return b.make(node.op, inputs, node.attrs);
+    let parts = inputs;
+    while (parts.length > most) {
+      const joined: NodeId[] = [];
+      for (let i = 0; i < parts.length; i += most)
+        joined.push(b.concat(parts.slice(i, i + most), node.attrs.axis));
+      parts = joined;
+    }
+    return b.concat(parts, node.attrs.axis);
+  });
+}
+
+/** Each node made again by `make`, from its new inputs. */
+function rewrite(
+  graph: Graph,
+  make: (b: GraphBuilder, node: Graph["nodes"][number], inputs: readonly NodeId[]) => NodeId,
+): Graph {
   const b = new GraphBuilder({ path: "", at: "", label: "split", pass: "schedule" });
-  const moved = new Map<NodeId, NodeId>();
   const rebuilt: NodeId[] = [];
   for (const node of graph.nodes) {
     const inputs = node.inputs.map((id) => rebuilt[id]!);
-    const id = b.withOrigin(node.origin, () => {
-      const split = node.op === "sum" || node.op === "reduce_max" ? splitOf(graph, node.id) : undefined;
-      if (split === undefined) return b.make(node.op, inputs, node.attrs);
-      const x = b.reshape(inputs[0]!, [...split.rows, split.pieces, split.length]);
-      const rank = split.rows.length;
-      if (node.op === "sum") return b.sum(b.sum(x, [rank + 1]), [rank]);
-      return b.reduceMax(b.reduceMax(x, [rank + 1]), [rank]);
-    });
-    rebuilt.push(id);
-    moved.set(node.id, id);
+    rebuilt.push(b.withOrigin(node.origin, () => make(b, node, inputs)));
   }
-  for (const { name, node } of graph.outputs) b.output(name, moved.get(node)!);
-  for (const { state, node } of graph.updates) b.update(state, moved.get(node)!);
+  for (const { name, node } of graph.outputs) b.output(name, rebuilt[node]!);
+  for (const { state, node } of graph.updates) b.update(state, rebuilt[node]!);
   return b.build();
 }
 

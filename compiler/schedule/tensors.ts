@@ -1,6 +1,6 @@
 import type { NodeId } from "../graph/index.ts";
 import type { FusionPlan, Group } from "./fuse.ts";
-import { isStorage, type WorkGraph } from "./work-graph.ts";
+import type { WorkGraph } from "./work-graph.ts";
 
 /** Which buffer a tensor lies in, before offsets in the arena are known. Arenas count as one buffer. */
 export type Home =
@@ -61,7 +61,7 @@ export class TensorHomes {
       case "pack":
         return { kind: "packed", pack: tensor, offset: 0 };
       case "view": {
-        if (!isStorage(node)) return { kind: "arena" };
+        if (!this.#work.isStorage(tensor)) return { kind: "arena" };
         const base = this.homeOf(this.#work.stripReshapes(node.inputs[0]!));
         const { offset } = node.attrs;
         if (base.kind === "arena")
@@ -103,7 +103,7 @@ function stateReaders(work: WorkGraph, plan: FusionPlan): ReadonlyMap<string, Re
   for (const group of plan.groups) {
     for (const vertex of group.vertices) {
       for (const source of plan.sourcesOf(vertex)) {
-        const state = stateUnder(work, source);
+        const state = work.stateUnder(source);
         if (state === undefined) continue;
         const set = readers.get(state);
         if (set === undefined) readers.set(state, new Set([group]));
@@ -114,17 +114,11 @@ function stateReaders(work: WorkGraph, plan: FusionPlan): ReadonlyMap<string, Re
   return readers;
 }
 
-function stateUnder(work: WorkGraph, tensor: NodeId): string | undefined {
-  const node = work.node(tensor);
-  if (node.op === "state") return node.attrs.name;
-  return node.op === "view" ? stateUnder(work, work.stripReshapes(node.inputs[0]!)) : undefined;
-}
-
 /** In a map over the state's own elements, the only element read is the one that is about to be replaced. */
 function readsOnlyOwnElement(work: WorkGraph, plan: FusionPlan, group: Group, state: string): boolean {
   return group.vertices.every((vertex) =>
     plan.sourcesOf(vertex).every((source) => {
-      if (stateUnder(work, source) !== state) return true;
+      if (work.stateUnder(source) !== state) return true;
       return work.node(source).op === "state" && plan.placeOf(vertex, source) === "full";
     }),
   );

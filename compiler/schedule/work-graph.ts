@@ -18,6 +18,7 @@ export class WorkGraph {
   readonly packed = new Map<NodeId, { readonly pack: NodeId; readonly offset: number }>();
   readonly #states = new Map<string, NodeId>();
   readonly #required = new Set<NodeId>();
+  readonly #overlapping: ReadonlySet<NodeId>;
 
   constructor(graph: Graph) {
     this.graph = graph;
@@ -27,14 +28,16 @@ export class WorkGraph {
       for (const input of node.inputs) this.users[input]!.push(node.id);
       if (node.op === "state") this.#states.set(node.attrs.name, node.id);
     }
+    this.#overlapping = this.#overlappingViews();
     for (const node of graph.nodes) {
       // What a view points into is memory.
-      if (node.op === "view" && isStorage(node)) this.#required.add(this.stripReshapes(node.inputs[0]!));
+      if (node.op === "view" && this.isStorage(node.id))
+        this.#required.add(this.stripReshapes(node.inputs[0]!));
       if (node.op !== "pack") continue;
       const parts = node.inputs.map((input, i) => {
         const source = this.stripReshapes(input);
         const place = { pack: node.id, offset: node.attrs.offsets[i]! };
-        const fresh = this.packed.has(source) || isStorage(this.nodes[source]!);
+        const fresh = this.packed.has(source) || this.isStorage(source);
         const stored = fresh ? this.copyOf(source) : source;
         this.packed.set(stored, place);
         this.#required.add(stored);
@@ -45,16 +48,20 @@ export class WorkGraph {
     const updated = new Set<NodeId>();
     for (const { state, node } of graph.updates) {
       const source = this.stripReshapes(node);
-      const owned = this.packed.has(source) || updated.has(source) || isStorage(this.nodes[source]!);
+      const owned = this.packed.has(source) || updated.has(source) || this.isStorage(source);
       const stored = owned ? this.copyOf(source) : source;
       updated.add(stored);
       this.#required.add(stored);
       this.updates.push({ state, node: stored });
     }
     for (const { name, node } of graph.outputs) {
-      const stored = this.stripReshapes(node);
+      const source = this.stripReshapes(node);
+      const state = this.stateUnder(source);
+      // A state's old value would be overwritten before anyone reads it.
+      const replaced = state !== undefined && this.updates.some((update) => update.state === state);
+      const stored = replaced && this.isStorage(source) ? this.copyOf(source) : source;
       this.outputs.push({ name, node: stored, shape: this.nodes[node]!.type.shape });
-      if (!isStorage(this.nodes[stored]!)) this.#required.add(stored);
+      if (!this.isStorage(stored)) this.#required.add(stored);
     }
   }
 
@@ -73,7 +80,7 @@ export class WorkGraph {
 
   /** Outputs, updates and parts of packs: these are stored whatever the cost. */
   isRequired(id: NodeId): boolean {
-    return this.#required.has(id) && !isStorage(this.nodes[id]!);
+    return this.#required.has(id) && !this.isStorage(id);
   }
 
   /** A reshape of a stored tensor is the same memory. */
@@ -81,6 +88,56 @@ export class WorkGraph {
     let node = this.nodes[id]!;
     while (node.op === "reshape" || node.op === "stop_gradient") node = this.nodes[node.inputs[0]!]!;
     return node.id;
+  }
+
+  /** The state that a tensor is, or is a view of. */
+  stateUnder(id: NodeId): string | undefined {
+    const node = this.nodes[id]!;
+    if (node.op === "state") return node.attrs.name;
+    return node.op === "view" ? this.stateUnder(this.stripReshapes(node.inputs[0]!)) : undefined;
+  }
+
+  /** Whether a node is memory already: nothing computes it. A view that no binding can point at is read by index. */
+  isStorage(id: NodeId): boolean {
+    const node = this.nodes[id]!;
+    if (node.op === "view") return node.attrs.offset % ALIGNED_ELEMENTS === 0 && !this.#overlapping.has(id);
+    return isLeafStorage(node);
+  }
+
+  /**
+   * Views of computed tensors that share elements with another view or are read beside the tensor itself. A kernel that
+   * writes into the arena binds all of it as writable, and WebGPU refuses writable bindings that overlap.
+   */
+  #overlappingViews(): ReadonlySet<NodeId> {
+    const pieces = new Map<NodeId, { readonly id: NodeId; readonly first: number; readonly end: number }[]>();
+    for (const { id, op } of this.nodes) {
+      if (op !== "view") continue;
+      let root = id;
+      let first = 0;
+      for (let node = this.nodes[id]!; node.op === "view"; node = this.nodes[root]!) {
+        first += node.attrs.offset;
+        root = this.stripReshapes(node.inputs[0]!);
+      }
+      if (isLeafStorage(this.nodes[root]!)) continue;
+      const list = pieces.get(root) ?? [];
+      list.push({ id, first, end: first + this.count(id) });
+      pieces.set(root, list);
+    }
+    const found = new Set<NodeId>();
+    for (const [root, list] of pieces) {
+      const whole = this.#isReadWhole(root);
+      for (const a of list) {
+        if (whole || list.some((b) => a !== b && a.first < b.end && b.first < a.end)) found.add(a.id);
+      }
+    }
+    return found;
+  }
+
+  #isReadWhole(id: NodeId): boolean {
+    return this.users[id]!.some((user) => {
+      const { op } = this.nodes[user]!;
+      return op === "reshape" || op === "stop_gradient" ? this.#isReadWhole(user) : op !== "view";
+    });
   }
 
   /** A node equal to `id` that is stored on its own. */
@@ -99,9 +156,7 @@ export class WorkGraph {
 /** Elements at whose multiples a binding may begin on every device (256 bytes). */
 export const ALIGNED_ELEMENTS = 64;
 
-/** Nodes that are memory already: nothing computes them. A view that no binding can point at is read by index. */
-export function isStorage(node: Node): boolean {
-  if (node.op === "view") return node.attrs.offset % ALIGNED_ELEMENTS === 0;
+function isLeafStorage(node: Node): boolean {
   return node.op === "input" || node.op === "state" || node.op === "pack" || node.op === "parameter";
 }
 

@@ -23,6 +23,8 @@ interface Scope {
 }
 
 const LONGEST_INLINE = 72;
+/** Declared functions (`erf_4`) and the accumulators of a matmul (`acc_0_1`, at most ten quads wide). */
+const PRINTED = /^(erf|hash|uniform01)_[14]$|^acc_\d+_\d$/;
 const COMPONENTS = ["x", "y", "z", "w"] as const;
 
 /**
@@ -43,11 +45,13 @@ export class Emitter {
   readonly #depths = new Map<Expr, number>();
   readonly #tensors: ReadonlyMap<number, KernelTensor>;
   readonly #vectorTensors: ReadonlySet<number>;
+  readonly #buffers: ReadonlySet<string>;
   #names = 0;
 
   constructor(tensors: readonly KernelTensor[], vectorTensors: ReadonlySet<number>) {
     this.#tensors = new Map(tensors.map((t) => [t.tensor, t]));
     this.#vectorTensors = vectorTensors;
+    this.#buffers = new Set(tensors.map((t) => t.name));
   }
 
   get depth(): number {
@@ -92,9 +96,13 @@ export class Emitter {
     });
   }
 
+  /** A name that neither a buffer, nor a declared function, nor a variable of a printer has. */
   fresh(stem: string): string {
-    this.#names += 1;
-    return `${stem}${this.#names}`;
+    for (;;) {
+      this.#names += 1;
+      const name = `${stem}${this.#names}`;
+      if (!this.#buffers.has(name) && !PRINTED.test(name)) return name;
+    }
   }
 
   #depthOf(e: Expr): number {
@@ -178,7 +186,11 @@ export class Emitter {
         return { text: `select(${b}, ${a}, ${c})`, width: widest };
       }
       case "call": {
-        const args = e.args.map((x) => this.emit(x, lane));
+        const isConstant = e.args.every((x) => x.kind === "constant");
+        // A `let` is no constant expression: WGSL refuses log(0) or exp(999) among constants, even where it is not selected.
+        const args = e.args.map((x) =>
+          isConstant ? this.#bind(x, this.emit(x), depth) : this.emit(x, lane),
+        );
         const widest = args.some((x) => x.width === 4) ? 4 : width;
         const equal = NEEDS_EQUAL_WIDTHS.has(e.fn) || args.length === 1;
         const texts = args.map((x, i) => (equal ? splat(x, e.args[i]!.dtype, widest) : x.text));

@@ -17,7 +17,11 @@ export function printMap(kernel: MapKernel): string {
   const body = (at: string): void => {
     emitter.line(`let ${kernel.axis.name} = ${at};`);
     emitter.bindAxis(axis, kernel.axis.name);
-    for (const s of stores) emitter.store(s.tensor, s.index, emitter.emit(s.value, lane), lane);
+    // All values first: a state that one store replaces may be read by the value of another.
+    const values = stores.map((s) => emitter.emit(s.value, lane));
+    stores.forEach((s, i) => {
+      emitter.store(s.tensor, s.index, values[i]!, lane);
+    });
   };
   const scale = kernel.width === 4 ? " * 4" : "";
   const size = kernel.workgroupSize;
