@@ -61,7 +61,8 @@ export function kernelIdentity(kernel: Kernel): string {
       case "matmul": {
         const axes = [kernel.batch, kernel.m, kernel.n, kernel.k].map(number).join(" ");
         const { m, n, k } = kernel.tile;
-        return `${axes} ${m} ${n} ${k} ${number(kernel.lhs)} ${number(kernel.rhs)} ${kernel.lhsVector} ${kernel.rhsVector} ${kernel.vectorStores} ${kernel.neighbours} ${kernel.epilogue} ${stores(kernel.stores)}`;
+        const sum = kernel.rhsSum && `${tensors.get(kernel.rhsSum.tensor)}[${number(kernel.rhsSum.index)}]`;
+        return `${axes} ${m} ${n} ${k} ${number(kernel.lhs)} ${number(kernel.rhs)} ${kernel.lhsVector} ${kernel.rhsVector} ${kernel.vectorStores} ${kernel.neighbours} ${kernel.epilogue} ${sum} ${stores(kernel.stores)}`;
       }
       case "segment": {
         const ids = [kernel.headTensor, kernel.nextTensor, kernel.outTensor]

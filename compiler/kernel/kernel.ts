@@ -87,6 +87,8 @@ export interface MatmulKernel extends KernelBase {
   /** The axis along which each operand is read four at a time, chosen from its index expression. */
   readonly lhsVector: "m" | "k" | "none";
   readonly rhsVector: "n" | "k" | "none";
+  /** Where the sum of the right operand over k goes, one element a column: the tiles at m = 0 compute it on the way. */
+  readonly rhsSum: { readonly tensor: number; readonly index: Expr } | undefined;
   /** The accumulator's name as a `value`. */
   readonly accumulator: string;
   readonly stores: readonly Store[];
@@ -129,7 +131,9 @@ function storesOf(kernel: Kernel): readonly Store[] {
 /** Ids of the tensors that a kernel writes. */
 export function tensorsWritten(kernel: Kernel): ReadonlySet<number> {
   if (kernel.kind === "segment") return new Set([kernel.outTensor]);
-  return new Set(storesOf(kernel).map((store) => store.tensor));
+  const written = new Set(storesOf(kernel).map((store) => store.tensor));
+  if (kernel.kind === "matmul" && kernel.rhsSum !== undefined) written.add(kernel.rhsSum.tensor);
+  return written;
 }
 
 /** Every expression that a kernel computes. */

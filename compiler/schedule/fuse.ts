@@ -8,8 +8,10 @@ export interface Group {
   kind: "map" | "row" | "matmul" | "segment";
   readonly vertices: NodeId[];
   /** Elements of a map's or matmul's result. */
-  readonly count: number;
+  count: number;
   rowShape: RowShape | undefined;
+  /** Of a matmul: the sum of its right operand over the contraction, a bias gradient for instance. Also a vertex. */
+  rhsSum: NodeId | undefined;
   /** Groups that must run before. */
   readonly before: Set<Group>;
   firstPosition: number;
@@ -134,16 +136,17 @@ class Merger {
         if (this.#join(group, id)) return;
       }
     }
-    const axes = matmulAxes(node);
     let kind: Group["kind"] = "map";
     if (isHero(node)) kind = node.op === "scatter_add" ? "segment" : "row";
-    if (isHero(node) && axes !== undefined && this.#isTileable(id)) kind = "matmul";
+    if (isHero(node) && this.#isTileable(id)) kind = "matmul";
+    if (enabled && kind === "matmul" && this.#takeInSum(id)) return;
     const group: Group = {
       id: this.groups.length,
       kind,
       vertices: [],
       count: this.#work.count(id),
       rowShape: kind === "row" ? rowShapeOf(this.#work, id) : undefined,
+      rhsSum: undefined,
       before: new Set(),
       firstPosition: this.#position,
     };
@@ -151,6 +154,44 @@ class Merger {
     this.#add(group, id);
     if (kind === "row") push(this.#reductionsByKey, group.rowShape!.key, group);
     if (kind === "map") push(this.#mapsByCount, group.count, group);
+  }
+
+  /**
+   * A kernel that only sums the right operand of the contraction `id` over the contracted axes becomes part of it: the tiles
+   * of the first rows see every element of that operand anyway.
+   */
+  #takeInSum(id: NodeId): boolean {
+    const work = this.#work;
+    const node = work.node(id);
+    const axes = matmulAxes(node);
+    if (node.op !== "einsum" || axes === undefined || axes.batch.length > 0) return false;
+    const { rhs } = node.attrs;
+    const right = node.inputs[1]!;
+    const kept = rhs.filter((label) => !axes.k.includes(label));
+    if (kept.some((label, i) => label !== axes.n[i])) return false;
+    const sum = (work.users[right] ?? []).find((user) => {
+      const candidate = work.node(user);
+      const summed = candidate.op === "sum" ? candidate.attrs.axes.map((axis) => rhs[axis]!) : [];
+      const isAlone = this.groupOf.get(user)?.vertices.length === 1;
+      return isAlone && summed.length === axes.k.length && summed.every((label) => axes.k.includes(label));
+    });
+    const group = sum === undefined ? undefined : this.groupOf.get(sum);
+    if (sum === undefined || group === undefined || group.kind !== "row") return false;
+    for (const source of this.#sources.get(id)!) {
+      for (const producer of producersOf(work, source)) {
+        const before = this.groupOf.get(producer);
+        if (before === undefined || before === group || this.#dependsOn(before, group)) return false;
+      }
+    }
+    if (this.#bindings(group, id) > this.#maxBindings) return false;
+    group.kind = "matmul";
+    group.count = work.count(id);
+    group.rowShape = undefined;
+    group.rhsSum = sum;
+    group.vertices.length = 0;
+    this.#add(group, id);
+    this.#add(group, sum);
+    return true;
   }
 
   #isTileable(id: NodeId): boolean {
@@ -185,7 +226,7 @@ class Merger {
     const isReduction = isHero(this.#work.node(id));
     const beside = isReduction && shape !== undefined ? (this.#reductionsByKey.get(shape.key) ?? []) : [];
     const sharing = beside
-      .filter((group) => !groups.has(group) && this.#sharesBigSource(group, id))
+      .filter((group) => group.kind === "row" && !groups.has(group) && this.#sharesBigSource(group, id))
       .slice(-4);
     const maps = isReduction ? [] : (this.#mapsByCount.get(this.#work.count(id)) ?? []);
     const besideMaps = maps

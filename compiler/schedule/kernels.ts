@@ -284,7 +284,7 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
   // The epilogue is written over the flat element and moved to the tile's: reads of its own element stay so.
   const toTile = new Map<Expr, Expr>([[flat, outIndex]]);
   const stores = group.vertices
-    .filter((id) => context.plan.stored.has(id))
+    .filter((id) => context.plan.stored.has(id) && id !== group.rhsSum)
     .map((id) => ({
       tensor: context.homes.bindingOf(id),
       index: outIndex,
@@ -304,6 +304,10 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
   const lhsChoice = choose(left, m, tile.m);
   const rhsChoice = choose(right, n, tile.n);
   const vectorStores = tile.n % 4 === 0 && n.multiple % 4 === 0 && isVectorIndex(outIndex, n);
+  const rhsSum =
+    group.rhsSum === undefined
+      ? undefined
+      : { tensor: context.homes.bindingOf(group.rhsSum), index: indexOf(b, n) };
   const epilogueFlops = flopsOf(stores.map((s) => s.value)) * group.count;
   return {
     kind: "matmul",
@@ -318,12 +322,20 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
     rhsVector: rhsChoice === "outer" ? "n" : rhsChoice,
     neighbours: chooseNeighbours(ms, ns, tile),
     epilogue: profile.deviceClass === "software" && epilogueFlops > 0 ? "looped" : "unrolled",
+    rhsSum,
     accumulator,
     stores,
     vectorStores,
     workgroupSize: tile.workgroupSize,
-    flops: 2 * batches * ms * ns * ks + epilogueFlops,
-    ...describe(context, group, [left, right, ...stores.flatMap((s) => [s.index, s.value])], stores),
+    flops: 2 * batches * ms * ns * ks + (rhsSum === undefined ? 0 : ns * ks) + epilogueFlops,
+    ...describe(
+      context,
+      group,
+      [left, right, ...stores.flatMap((s) => [s.index, s.value])],
+      stores,
+      [],
+      rhsSum === undefined ? [] : [rhsSum.tensor],
+    ),
   };
 }
 

@@ -29,6 +29,8 @@ export function printMatmul(kernel: MatmulKernel): string {
     vectors,
   );
   collectVectorStores(stores, n, vectors);
+  const sum = kernel.rhsSum && { tensor: kernel.rhsSum.tensor, index: adopted.expr(kernel.rhsSum.index) };
+  if (sum !== undefined) collectVectorStores([{ ...sum, value: sum.index }], n, vectors);
   const emitter = new Emitter(kernel.tensors, vectors);
 
   const tilesN = Math.ceil(n.extent / tile.n);
@@ -56,6 +58,7 @@ export function printMatmul(kernel: MatmulKernel): string {
   const quads = Array.from({ length: tile.n / 4 }, (_, j) => j);
   const steps = Array.from({ length: tile.k }, (_, s) => s);
   for (const i of rows) for (const j of quads) emitter.line(`var acc_${i}_${j} = vec4<f32>();`);
+  if (sum !== undefined) for (const j of quads) emitter.line(`var rhs_sum_${j} = vec4<f32>();`);
 
   emitter.block(`for (var k = 0; k < ${k.extent}; k += ${tile.k})`, () => {
     emitter.bindAxis(k, "k");
@@ -92,14 +95,32 @@ export function printMatmul(kernel: MatmulKernel): string {
       }
       return name;
     };
+    const sums: string[] = [];
     for (const step of steps) {
       const columns = quads.map((j) => nameOf(right(j, step)));
+      if (sum !== undefined)
+        columns.forEach((column, j) => {
+          sums.push(`rhs_sum_${j} += ${column};`);
+        });
       for (const i of rows) {
         const a = nameOf(left(i, step));
         for (const j of quads) emitter.line(`acc_${i}_${j} += ${a} * ${columns[j]};`);
       }
     }
+    if (sums.length > 0) {
+      emitter.block("if (m == 0)", () => {
+        for (const line of sums) emitter.line(line);
+      });
+    }
   });
+  if (sum !== undefined) {
+    emitter.block("if (m == 0)", () => {
+      for (const j of quads) {
+        const index = moved(sum.index, { n: 4 * j });
+        emitter.store(sum.tensor, index, { text: `rhs_sum_${j}`, width: 4 }, n);
+      }
+    });
+  }
 
   /** The epilogue of four elements, at row `m + i` and column `n + 4 j`; the accumulator takes the name of theirs. */
   const finish = (accumulator: string, to: Map<Expr, Expr>): void => {
