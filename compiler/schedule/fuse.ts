@@ -197,7 +197,8 @@ class Merger {
   #isTileable(id: NodeId): boolean {
     const node = this.#work.node(id);
     const axes = matmulAxes(node);
-    if (axes === undefined || node.op !== "einsum") return false;
+    // Register tiles hold f32; integers are summed row by row.
+    if (axes === undefined || node.op !== "einsum" || node.type.dtype !== "f32") return false;
     const size = (labels: readonly number[]) =>
       labels.reduce((n, label) => n * node.type.shape[node.attrs.out.indexOf(label)]!, 1);
     return size(axes.m) >= NARROWEST_TILE && size(axes.n) >= NARROWEST_TILE;

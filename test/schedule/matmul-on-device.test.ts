@@ -76,4 +76,16 @@ describe("tiled matmuls with an epilogue", () => {
       }
     }
   });
+
+  test.each(["i32", "u32"] as const)("%s, exactly", async (dtype) => {
+    const b = new GraphBuilder({ path: "", at: "", label: "x", pass: "test" });
+    const x = b.input("x", dtype, [8, 64]);
+    b.output("y", b.einsum(x, x, { lhs: [0, 2], rhs: [1, 2], out: [0, 1] }));
+    const graph = b.build();
+    const random = randomNumbers(5);
+    const values = Array.from({ length: 512 }, () => Math.floor(100 * random()));
+    const leaves: Leaves = { inputs: new Map([["x", tensor({ dtype, shape: [8, 64] }, values)]]) };
+    const { outputs } = await runOnDevice(graph, leaves, gpu, true);
+    expect([...outputs.get("y")!.data]).toEqual([...evaluate(graph, leaves).outputs.get("y")!.data]);
+  });
 });
