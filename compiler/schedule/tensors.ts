@@ -142,11 +142,14 @@ function waitsFor(group: Group, target: Group, ordered: ReadonlyMap<Group, Reado
 export function orderGroups(plan: FusionPlan, homes: TensorHomes): readonly Group[] {
   const order: Group[] = [];
   const done = new Set<Group>();
+  const waiting = new Set<Group>();
   const visit = (group: Group): void => {
     if (done.has(group)) return;
-    done.add(group);
+    if (waiting.has(group)) throw new Error("schedule: kernels wait for each other in a circle");
+    waiting.add(group);
     const before = [...group.before, ...(homes.orderedBefore.get(group) ?? [])];
     for (const other of before.sort((a, b) => a.firstPosition - b.firstPosition)) visit(other);
+    done.add(group);
     order.push(group);
   };
   // Those that only overwrite states go last, as late as their readers.
