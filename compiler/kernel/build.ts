@@ -20,6 +20,8 @@ export interface CapturedReduction {
  */
 export class KernelBuilder implements ScalarBuilder {
   readonly #interned = new Map<string, Expr>();
+  readonly #quotients = new Map<Expr, Map<number, Expr>>();
+  readonly #remainders = new Map<Expr, Map<number, Expr>>();
   #nextId = 0;
   #captured: CapturedReduction | undefined;
   #capturing = false;
@@ -141,11 +143,14 @@ export class KernelBuilder implements ScalarBuilder {
   }
 
   addIndex(a: Expr, b: Expr): Expr {
+    if (isZero(a)) return b;
+    if (isZero(b)) return a;
     return this.#sum([...termsOf(a), ...termsOf(b)], constantOf(a) + constantOf(b));
   }
 
   scaleIndex(a: Expr, factor: number): Expr {
     if (factor === 0) return this.constant("i32", 0);
+    if (factor === 1) return a;
     const terms = termsOf(a).map((t) => ({ coefficient: t.coefficient * factor, atom: t.atom }));
     return this.#sum(terms, constantOf(a) * factor);
   }
@@ -187,6 +192,10 @@ export class KernelBuilder implements ScalarBuilder {
 
   floorDiv(a: Expr, divisor: number): Expr {
     if (divisor === 1) return a;
+    return this.#remember(this.#quotients, a, divisor, () => this.#floorDiv(a, divisor));
+  }
+
+  #floorDiv(a: Expr, divisor: number): Expr {
     if (a.kind === "constant") return this.constant("i32", Math.floor(a.value / divisor));
     if (a.min >= 0 && a.max < divisor) return this.constant("i32", 0);
     const { whole, rest } = this.#split(a, divisor);
@@ -210,6 +219,10 @@ export class KernelBuilder implements ScalarBuilder {
 
   modulo(a: Expr, divisor: number): Expr {
     if (divisor === 1) return this.constant("i32", 0);
+    return this.#remember(this.#remainders, a, divisor, () => this.#modulo(a, divisor));
+  }
+
+  #modulo(a: Expr, divisor: number): Expr {
     if (a.kind === "constant") return this.constant("i32", a.value - Math.floor(a.value / divisor) * divisor);
     if (a.min >= 0 && a.max < divisor) return a;
     const { whole, rest } = this.#split(a, divisor);
@@ -230,6 +243,21 @@ export class KernelBuilder implements ScalarBuilder {
       min: 0,
       max: divisor - 1,
     }));
+  }
+
+  /** The same few divisions are asked for at every element of every tensor of a shape. */
+  #remember(known: Map<Expr, Map<number, Expr>>, a: Expr, divisor: number, make: () => Expr): Expr {
+    let ofThis = known.get(a);
+    if (ofThis === undefined) {
+      ofThis = new Map();
+      known.set(a, ofThis);
+    }
+    let result = ofThis.get(divisor);
+    if (result === undefined) {
+      result = make();
+      ofThis.set(divisor, result);
+    }
+    return result;
   }
 
   /** a = divisor * whole + rest, where rest takes the terms that the divisor does not divide. */
