@@ -227,8 +227,9 @@ export const algebraRules: readonly Rule[] = [
     exactness: "reassociates",
     match: binary("div", overConstant, floatSplat),
     rewrite: (b, { lhs, rhs }) => {
-      const product = constantLike(b, lhs.lhs, lhs.rhs.value * rhs.value);
-      return product === null ? null : b.div(lhs.lhs, product);
+      // Over zero the two differ: x / c may round to zero, and 0 / 0 is NaN where x / 0 is infinite.
+      const product = lhs.rhs.value * rhs.value;
+      return isNormal(product) ? b.div(lhs.lhs, b.fullLike(lhs.lhs, product)) : null;
     },
   }),
   rule({
