@@ -9,7 +9,7 @@ import type { Diagnostic, SourceFile } from "./diagnostics/index.ts";
 import { hasErrors } from "./diagnostics/index.ts";
 import { elaborate } from "./elaborate/index.ts";
 import { type ForwardGraph, type Graph, print, verify } from "./graph/index.ts";
-import { optimize } from "./optimize/index.ts";
+import { optimize, simplifyForward } from "./optimize/index.ts";
 import { type DeviceProfile, type DType, type Program, type Shape, verifyProgram } from "./program/index.ts";
 import { printSchedule, type Schedule, schedule, TensorTooLargeError } from "./schedule/index.ts";
 import { analyze, type LoadFile, type TypedModel } from "./semantics/index.ts";
@@ -98,8 +98,12 @@ export function compile(root: string, options: CompileOptions): CompileResult {
   if (model === undefined || hasErrors(result.diagnostics)) return { ...result, timings };
   const { profile } = options;
   try {
-    const forward = timed("elaborate", () => elaborate(model, "train"));
-    const inference = timed("elaborate", () => elaborate(model, "evaluate"));
+    const forwardOf = (mode: "train" | "evaluate"): ForwardGraph => {
+      const elaborated = timed("elaborate", () => elaborate(model, mode));
+      return { ...elaborated, graph: timed("optimize", () => simplifyForward(elaborated.graph)) };
+    };
+    const forward = forwardOf("train");
+    const inference = forwardOf("evaluate");
     const layout = layoutParameters(forward.parameters, model.recipe, {
       maxBufferBytes: Math.min(profile.maxBufferSize, profile.maxStorageBufferBindingSize),
       alignmentBytes: profile.minStorageBufferOffsetAlignment,

@@ -298,6 +298,9 @@ export class GraphBuilder {
   reduceMax(x: NodeId, axes: readonly number[]): NodeId {
     return axes.length === 0 ? x : this.make("reduce_max", [x], { axes });
   }
+  logSumExp(x: NodeId, axes: readonly number[]): NodeId {
+    return axes.length === 0 ? x : this.make("logsumexp", [x], { axes });
+  }
   einsum(
     a: NodeId,
     b: NodeId,

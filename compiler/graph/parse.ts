@@ -61,6 +61,7 @@ const readAttrs: { readonly [K in OpName]: (fields: Fields) => AttrsOf<K> } = {
   take: none,
   sum: axes,
   reduce_max: axes,
+  logsumexp: axes,
   einsum: (f) => ({ lhs: f.numbers("lhs"), rhs: f.numbers("rhs"), out: f.numbers("out") }),
   scatter_add: (f) => ({ rows: f.number("rows") }),
   view: (f) => ({ offset: f.number("offset"), shape: f.numbers("shape") }),

@@ -123,6 +123,8 @@ export interface OpAttrs {
   // --- reductions ---------------------------------------------------------------------------------------
   sum: { readonly axes: readonly number[] };
   reduce_max: { readonly axes: readonly number[] };
+  /** log(sum(exp(x))) over the axes, without overflow. f32. */
+  logsumexp: { readonly axes: readonly number[] };
   /**
    * inputs: a, b. Axis labels as numbers: an output label is kept; a label absent from the output is summed over.
    * Every label of the output is in lhs or rhs; no label repeats within one operand; each summed label is in both.

@@ -316,7 +316,11 @@ export class KernelBuilder implements ScalarBuilder {
   }
 
   /** Reductions have no scalar of their own: the schedule captures them and gives them axes. */
-  reduce(op: "sum" | "max", extents: readonly number[], body: (axes: readonly Expr[]) => Expr): Expr {
+  reduce(
+    op: "sum" | "max" | "logsumexp",
+    extents: readonly number[],
+    body: (axes: readonly Expr[]) => Expr,
+  ): Expr {
     if (extents.length === 0 || extents.every((n) => n === 1)) {
       return body(extents.map(() => this.constant("i32", 0)));
     }

@@ -54,7 +54,7 @@ export type Expr =
   /** A value made earlier in the kernel: an accumulator or a finished reduction. Varies along `over`. */
   | (ExprBase & { readonly kind: "value"; readonly name: string; readonly over: readonly AxisExpr[] });
 
-export type ReduceKind = "sum" | "max" | "min";
+export type ReduceKind = "sum" | "max" | "min" | "logsumexp";
 
 /** Children of an expression, in order. */
 export function childrenOf(e: Expr): readonly Expr[] {

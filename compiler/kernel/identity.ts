@@ -1,5 +1,5 @@
 import { childrenOf, type Expr } from "./expr.ts";
-import type { Kernel, Store } from "./kernel.ts";
+import type { Kernel, Score, Store } from "./kernel.ts";
 
 /**
  * A text that two kernels share exactly when they compute the same from differently named buffers: names, comments and
@@ -45,6 +45,10 @@ export function kernelIdentity(kernel: Kernel): string {
   };
   const stores = (list: readonly Store[]) =>
     list.map((s) => `${tensors.get(s.tensor)}[${number(s.index)}]=${number(s.value)}`).join(";");
+  const scoresOf = (scores: readonly Score[]) =>
+    scores.map(
+      (s) => `${s.name} ${number(s.k)} ${number(s.lhs)} ${number(s.rhs)} ${s.lhsVector} ${s.rhsVector}`,
+    );
   const shape = ((): string => {
     switch (kernel.kind) {
       case "map":
@@ -63,6 +67,27 @@ export function kernelIdentity(kernel: Kernel): string {
         const { m, n, k } = kernel.tile;
         const sum = kernel.rhsSum && `${tensors.get(kernel.rhsSum.tensor)}[${number(kernel.rhsSum.index)}]`;
         return `${axes} ${m} ${n} ${k} ${number(kernel.lhs)} ${number(kernel.rhs)} ${kernel.lhsVector} ${kernel.rhsVector} ${kernel.vectorStores} ${kernel.neighbours} ${kernel.epilogue} ${sum} ${stores(kernel.stores)}`;
+      }
+      case "score_sum": {
+        const axes = [kernel.batch, kernel.over, kernel.m, kernel.n].map(number).join(" ");
+        const sums = kernel.sums.map((s) => `${s.name} ${number(s.body)} ${stores(s.stores)}`);
+        return [`${axes} ${kernel.tile.m} ${kernel.tile.n}`, ...scoresOf(kernel.scores), ...sums].join("|");
+      }
+      case "stream": {
+        const axes = [kernel.batch, kernel.outer, kernel.stream].map(number).join(" ");
+        const scores = scoresOf(kernel.scores);
+        const reductions = kernel.reductions.map((r) => `${r.name} ${r.op} ${r.dtype} ${number(r.body)}`);
+        const sums = kernel.sums.map(
+          (s) =>
+            `${s.name} ${number(s.n)} ${number(s.weight)} ${number(s.operand)} ${s.online} ${stores(s.stores)}`,
+        );
+        return [
+          `${axes} ${kernel.tile.outer} ${kernel.tile.stream} ${kernel.tile.k}`,
+          ...scores,
+          ...reductions,
+          ...sums,
+          stores(kernel.rowStores),
+        ].join("|");
       }
       case "segment": {
         const ids = [kernel.headTensor, kernel.nextTensor, kernel.outTensor]

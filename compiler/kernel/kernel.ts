@@ -112,7 +112,69 @@ export interface SegmentKernel extends KernelBase {
   readonly outTensor: number;
 }
 
-export type Kernel = MapKernel | RowKernel | MatmulKernel | SegmentKernel;
+/** A contraction that is computed in blocks and never stored: value `name` at (outer, stream) = sum over k of lhs * rhs. */
+export interface Score {
+  readonly name: string;
+  readonly k: AxisExpr;
+  /** Over batch, outer and k; over batch, stream and k. */
+  readonly lhs: Expr;
+  readonly rhs: Expr;
+  /** The axis along which each is read four at a time. */
+  readonly lhsVector: "outer" | "k" | "none";
+  readonly rhsVector: "stream" | "k" | "none";
+}
+
+/** Value `name` at (outer, n) = sum over stream of weight * operand. */
+export interface StreamSum {
+  readonly name: string;
+  readonly n: AxisExpr;
+  /** Over batch, outer and stream; over batch, stream and n. */
+  readonly weight: Expr;
+  readonly operand: Expr;
+  /**
+   * A logsumexp of this kernel: the weight is written with the value `<online>_max`, the greatest term so far, in its place, so
+   * what was summed is scaled whenever that grows, and once at the end to the logsumexp itself.
+   */
+  readonly online: string | undefined;
+  readonly stores: readonly Store[];
+}
+
+/**
+ * Rows (batch, outer) that each walk the stream axis once, a block of scores at a time; what is made of the scores is reduced
+ * over the stream or contracted with another tensor (Dao et al. 2022, arXiv:2205.14135). A block of rows an invocation.
+ */
+export interface StreamKernel extends KernelBase {
+  readonly kind: "stream";
+  readonly batch: AxisExpr;
+  /** Origins of blocks, multiples of the tile where it divides the extent; else the last block is shifted back. */
+  readonly outer: AxisExpr;
+  readonly stream: AxisExpr;
+  readonly tile: { readonly outer: number; readonly stream: number; readonly k: 1 | 4 };
+  readonly scores: readonly Score[];
+  /** Over the stream: sums and logsumexps. */
+  readonly reductions: readonly Reduction[];
+  readonly rowStores: readonly Store[];
+  readonly sums: readonly StreamSum[];
+}
+
+/**
+ * out(batch, m, n) = sum over `over` of something made of scores, a block of (m, n) an invocation: the scores of every element of
+ * `over` are computed for the block in turn.
+ */
+export interface ScoreSumKernel extends KernelBase {
+  readonly kind: "score_sum";
+  readonly batch: AxisExpr;
+  readonly over: AxisExpr;
+  /** Origins of blocks, as in a matmul. The scores' `outer` is m, their `stream` n. */
+  readonly m: AxisExpr;
+  readonly n: AxisExpr;
+  readonly tile: { readonly m: number; readonly n: number };
+  readonly scores: readonly Score[];
+  /** Bodies over batch, over, m and n; the value `name` in the stores is the sum. */
+  readonly sums: readonly { readonly name: string; readonly body: Expr; readonly stores: readonly Store[] }[];
+}
+
+export type Kernel = ScoreSumKernel | StreamKernel | MapKernel | RowKernel | MatmulKernel | SegmentKernel;
 
 function storesOf(kernel: Kernel): readonly Store[] {
   switch (kernel.kind) {
@@ -121,6 +183,10 @@ function storesOf(kernel: Kernel): readonly Store[] {
       return kernel.stores;
     case "row":
       return [...kernel.sweeps.flatMap((sweep) => sweep.stores), ...kernel.rowStores];
+    case "score_sum":
+      return kernel.sums.flatMap((sum) => sum.stores);
+    case "stream":
+      return [...kernel.rowStores, ...kernel.sums.flatMap((sum) => sum.stores)];
     case "segment":
       return [];
     default:
@@ -146,6 +212,19 @@ export function rootsOf(kernel: Kernel): readonly Expr[] {
       return [kernel.lhs, kernel.rhs, ...stored];
     case "row":
       return [...kernel.sweeps.flatMap((sweep) => sweep.reductions.map((r) => r.body)), ...stored];
+    case "score_sum":
+      return [
+        ...kernel.scores.flatMap((score) => [score.lhs, score.rhs]),
+        ...kernel.sums.map((sum) => sum.body),
+        ...stored,
+      ];
+    case "stream":
+      return [
+        ...kernel.scores.flatMap((score) => [score.lhs, score.rhs]),
+        ...kernel.reductions.map((r) => r.body),
+        ...kernel.sums.flatMap((sum) => [sum.weight, sum.operand]),
+        ...stored,
+      ];
     case "segment":
       return [kernel.value, kernel.rowIndex];
     default:

@@ -23,6 +23,14 @@ function invocationsOf(kernel: Kernel): number {
         Math.ceil(kernel.m.extent / kernel.tile.m) *
         Math.ceil(kernel.n.extent / kernel.tile.n)
       );
+    case "score_sum":
+      return (
+        kernel.batch.extent *
+        Math.ceil(kernel.m.extent / kernel.tile.m) *
+        Math.ceil(kernel.n.extent / kernel.tile.n)
+      );
+    case "stream":
+      return kernel.batch.extent * Math.ceil(kernel.outer.extent / kernel.tile.outer);
     case "segment":
       return kernel.item.extent * (kernel.column.extent / kernel.width);
     default:

@@ -22,7 +22,11 @@ export interface ScalarBuilder {
   linearize(at: readonly Expr[], shape: readonly number[]): Expr;
   delinearize(index: Expr, shape: readonly number[]): readonly Expr[];
   /** Reduces `body` over fresh axes of the given extents. */
-  reduce(op: "sum" | "max", extents: readonly number[], body: (axes: readonly Expr[]) => Expr): Expr;
+  reduce(
+    op: "sum" | "max" | "logsumexp",
+    extents: readonly number[],
+    body: (axes: readonly Expr[]) => Expr,
+  ): Expr;
 }
 
 /** Scalar functions: named as the graph's elementwise ops, plus the counter-based random numbers. */

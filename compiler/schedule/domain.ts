@@ -1,7 +1,7 @@
 import type { NodeId } from "../graph/index.ts";
 import { type AxisExpr, type Expr, KernelBuilder, type ReduceKind, walk } from "../kernel/index.ts";
 import { Lowering } from "./lower.ts";
-import { matmulAxes, type WorkGraph } from "./work-graph.ts";
+import { isReduction, matmulAxes, type WorkGraph } from "./work-graph.ts";
 
 /** How a kernel's rows lie in a full tensor: element `full` is the one at position `inner` of row `row`. */
 export interface RowDomain {
@@ -44,7 +44,7 @@ export function rowShapeOf(work: WorkGraph, id: NodeId): RowShape | undefined {
       { size: length, reduced: true },
     ]);
   }
-  if (node.op !== "sum" && node.op !== "reduce_max") return undefined;
+  if (!isReduction(node)) return undefined;
   const { shape } = work.node(node.inputs[0]!).type;
   return shapeOfRuns(shape.map((size, axis) => ({ size, reduced: node.attrs.axes.includes(axis) })));
 }
@@ -94,7 +94,10 @@ export function reductionBody(
   const node = work.node(id);
   const at = b.delinearize(row, node.type.shape);
   const captured = b.capture(() => lowering.compute(id, at));
-  if (!("extents" in captured)) return { op: node.op === "reduce_max" ? "max" : "sum", body: captured };
+  if (!("extents" in captured)) {
+    // Over axes of size 1: each term is the result.
+    return { op: node.op === "reduce_max" || node.op === "logsumexp" ? "max" : "sum", body: captured };
+  }
   return { op: captured.op, body: captured.body(b.delinearize(inner, captured.extents)) };
 }
 

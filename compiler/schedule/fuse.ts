@@ -1,11 +1,14 @@
 import type { NodeId } from "../graph/index.ts";
 import { Domains, producersOf, type ReadPlace, type RowShape, rowShapeOf } from "./domain.ts";
+import { lowerStream, ONE_BY_ONE } from "./stream-lowering.ts";
+import { sourcesOfSink } from "./stream-sources.ts";
+import type { Streams } from "./streams.ts";
 import { isHero, matmulAxes, type WorkGraph } from "./work-graph.ts";
 
 /** What one kernel computes. `vertices` are realized nodes in dependency order. */
 export interface Group {
   readonly id: number;
-  kind: "map" | "row" | "matmul" | "segment";
+  kind: "map" | "row" | "matmul" | "segment" | "stream" | "score_sum";
   readonly vertices: NodeId[];
   /** Elements of a map's or matmul's result. */
   count: number;
@@ -34,6 +37,7 @@ export interface FusionPlan {
   /** Where an elementwise node over its own elements reads a source. */
   readonly placeOf: (id: NodeId, source: NodeId) => ReadPlace;
   readonly refusals: readonly Refusal[];
+  readonly streams: Streams;
 }
 
 /** A contraction narrower than this in any direction is summed row by row: a register tile would be mostly waste. */
@@ -48,17 +52,20 @@ const SMALL = 64;
 export function fuse(
   work: WorkGraph,
   realized: ReadonlySet<NodeId>,
+  streams: Streams,
   options: { readonly enabled: boolean; readonly maxBindings: number },
 ): FusionPlan {
-  const merger = new Merger(work, realized, options.maxBindings);
-  for (const id of dependencyOrder(work, realized)) merger.place(id, options.enabled);
+  const merger = new Merger(work, realized, streams, options.maxBindings);
+  const placed = dependencyOrder(work, realized).filter((id) => !streams.scores.has(id));
+  for (const id of placed) merger.place(id, options.enabled);
   return {
     groups: merger.groups,
     groupOf: merger.groupOf,
-    stored: new Set([...realized].filter((id) => merger.escapes(id))),
+    stored: new Set(placed.filter((id) => merger.escapes(id))),
     sourcesOf: (id) => merger.sourcesOf(id),
     placeOf: (id, source) => merger.placeOf(id, source),
     refusals: merger.refusals,
+    streams,
   };
 }
 
@@ -75,6 +82,8 @@ class Merger {
   readonly refusals: Refusal[] = [];
   readonly #work: WorkGraph;
   readonly #domains: Domains;
+  readonly #realized: ReadonlySet<NodeId>;
+  readonly #streams: Streams;
   readonly #maxBindings: number;
   readonly #sources = new Map<NodeId, readonly NodeId[]>();
   readonly #readers = new Map<NodeId, NodeId[]>();
@@ -82,11 +91,14 @@ class Merger {
   readonly #mapsByCount = new Map<number, Group[]>();
   #position = 0;
 
-  constructor(work: WorkGraph, realized: ReadonlySet<NodeId>, maxBindings: number) {
+  constructor(work: WorkGraph, realized: ReadonlySet<NodeId>, streams: Streams, maxBindings: number) {
     this.#work = work;
+    this.#realized = realized;
+    this.#streams = streams;
     this.#domains = new Domains(work, realized);
     this.#maxBindings = maxBindings;
     for (const id of realized) {
+      if (streams.scores.has(id)) continue;
       const sources = [...this.#readsOf(id, realized).keys()];
       this.#sources.set(id, sources);
       for (const source of sources) {
@@ -115,6 +127,10 @@ class Merger {
   /** Tensors that a vertex reads on its own. */
   #readsOf(id: NodeId, realized: ReadonlySet<NodeId>): ReadonlyMap<NodeId, ReadPlace> {
     const node = this.#work.node(id);
+    if (this.#streams.sinks.has(id)) {
+      const sources = sourcesOfSink(this.#work, realized, this.#streams, id);
+      return new Map([...sources].map((source) => [source, "other"]));
+    }
     const shape = rowShapeOf(this.#work, id);
     if (isHero(node) && shape !== undefined) return this.#domains.reduction(id, shape);
     if (node.op === "scatter_add") {
@@ -131,7 +147,9 @@ class Merger {
   place(id: NodeId, enabled: boolean): void {
     this.#position += 1;
     const node = this.#work.node(id);
-    if (enabled) {
+    const isSink = this.#streams.sinks.has(id);
+    if (isSink && this.#joinStream(id)) return;
+    if (enabled && !isSink) {
       for (const group of this.#candidates(id)) {
         if (this.#join(group, id)) return;
       }
@@ -139,6 +157,7 @@ class Merger {
     let kind: Group["kind"] = "map";
     if (isHero(node)) kind = node.op === "scatter_add" ? "segment" : "row";
     if (isHero(node) && this.#isTileable(id)) kind = "matmul";
+    if (isSink) kind = this.#streams.sinks.get(id)!.stream === "batch" ? "score_sum" : "stream";
     if (enabled && kind === "matmul" && this.#takeInSum(id)) return;
     const group: Group = {
       id: this.groups.length,
@@ -154,6 +173,17 @@ class Merger {
     this.#add(group, id);
     if (kind === "row") push(this.#reductionsByKey, group.rowShape!.key, group);
     if (kind === "map") push(this.#mapsByCount, group.count, group);
+  }
+
+  /** Results that walk the same side of the same scores are computed in one walk, where none waits for another's end. */
+  #joinStream(id: NodeId): boolean {
+    const sink = this.#streams.sinks.get(id)!;
+    const beside = this.groups.filter((group) => {
+      const other = this.#streams.sinks.get(group.vertices[0]!);
+      const isSameWalk = other?.region === sink.region && other.stream === sink.stream;
+      return isSameWalk && String(other.over) === String(sink.over);
+    });
+    return beside.reverse().some((group) => this.#join(group, id));
   }
 
   /**
@@ -279,6 +309,17 @@ class Merger {
     const work = this.#work;
     const node = work.node(id);
     if (group.kind === "segment" || node.op === "scatter_add") return "scatters run alone";
+    if (this.#streams.sinks.has(id)) {
+      const vertices = [...group.vertices, id];
+      if (group.kind === "score_sum")
+        return (
+          !this.#sources.get(id)!.some((source) => vertices.includes(source)) || "it needs a finished sum"
+        );
+      const isJoint = lowerStream(work, this.#realized, this.#streams, vertices, ONE_BY_ONE);
+      return isJoint !== undefined || "it needs a result that is known only after the walk";
+    }
+    if (group.kind === "stream" || group.kind === "score_sum")
+      return "what follows a walk over scores starts a kernel of its own";
     const shape = rowShapeOf(work, id);
     if (isHero(node)) {
       if (node.op === "einsum") return "a contraction starts a kernel of its own";

@@ -11,7 +11,8 @@ import { type BuildContext, buildKernels, type PlanTensor } from "./kernels.ts";
 import { type LiveRange, planMemory } from "./memory.ts";
 import { chooseRealized } from "./realize.ts";
 import type { Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";
-import { splitLongReductions, splitWideConcats } from "./split.ts";
+import { splitLongReductions, splitSums, splitWideConcats } from "./split.ts";
+import { findStreams, NO_STREAMS } from "./streams.ts";
 import { orderGroups, TensorHomes } from "./tensors.ts";
 import { WorkGraph } from "./work-graph.ts";
 
@@ -30,9 +31,15 @@ const SIZE_ALIGNMENT = 16;
 /** @throws RangeError naming the tensor where one does not fit into a buffer of the device */
 export function schedule(graph: Graph, profile: DeviceProfile, options: ScheduleOptions): Schedule {
   const maxBindings = profile.maxStorageBuffersPerShaderStage;
-  const work = new WorkGraph(splitWideConcats(splitLongReductions(graph), maxBindings - 1));
-  const realized = chooseRealized(work, options.fuse, maxBindings);
-  const plan = fuse(work, realized, { enabled: options.fuse, maxBindings });
+  const split = splitWideConcats(splitLongReductions(graph), maxBindings - 1);
+  let work = new WorkGraph(split);
+  let streams = options.fuse ? findStreams(work, maxBindings) : NO_STREAMS;
+  if (streams.splits.size > 0) {
+    work = new WorkGraph(splitSums(split, streams.splits));
+    streams = findStreams(work, maxBindings);
+  }
+  const realized = chooseRealized(work, streams, options.fuse, maxBindings);
+  const plan = fuse(work, realized, streams, { enabled: options.fuse, maxBindings });
   const homes = new TensorHomes(work, plan);
   const extraTensors = new Map<number, PlanTensor>();
   const context: BuildContext = { work, realized, plan, homes, profile, extraTensors };

@@ -16,6 +16,7 @@ import type { DeviceProfile } from "../program/index.ts";
 import { indexOf, makeRowDomain, reductionBody } from "./domain.ts";
 import type { FusionPlan, Group } from "./fuse.ts";
 import { Lowering } from "./lower.ts";
+import { buildScoreSum, buildStream } from "./stream-kernel.ts";
 import type { TensorHomes } from "./tensors.ts";
 import { chooseNeighbours, chooseTile, flopsOf, isVectorIndex, tileMultiple, vectorGain } from "./tile.ts";
 import { isHero, matmulAxes, type WorkGraph } from "./work-graph.ts";
@@ -48,6 +49,10 @@ export function buildKernels(context: BuildContext, group: Group): readonly Kern
       return [buildMatmul(context, group)];
     case "segment":
       return buildSegment(context, group);
+    case "stream":
+      return [buildStream(context, group)];
+    case "score_sum":
+      return [buildScoreSum(context, group)];
     default:
       return group.kind satisfies never;
   }
@@ -439,7 +444,7 @@ function linkKernel(
 }
 
 /** Name, comments and bindings: everything loaded or stored, each once, results last. */
-function describe(
+export function describe(
   context: BuildContext,
   group: Group,
   roots: readonly Expr[],

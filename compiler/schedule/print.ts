@@ -35,6 +35,10 @@ function sizeOf(kernel: Kernel): string {
       return `${kernel.row.extent} rows of ${kernel.inner.extent}`;
     case "matmul":
       return `${kernel.batch.extent} x ${kernel.m.extent} x ${kernel.n.extent} x ${kernel.k.extent}`;
+    case "score_sum":
+      return `${kernel.batch.extent} x ${kernel.m.extent} x ${kernel.n.extent}, ${kernel.over.extent} times`;
+    case "stream":
+      return `${kernel.batch.extent} x ${kernel.outer.extent} over ${kernel.stream.extent}`;
     case "segment":
       return `${kernel.item.extent} items of ${kernel.column.extent}`;
     default:

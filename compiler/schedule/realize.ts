@@ -1,4 +1,5 @@
 import type { Node, NodeId } from "../graph/index.ts";
+import type { Streams } from "./streams.ts";
 import { isHero, type WorkGraph } from "./work-graph.ts";
 
 /** Arithmetic weight of one element of an op; movement is free (it is index arithmetic). */
@@ -67,10 +68,16 @@ const MOST_READS = 5;
 /**
  * Chooses the nodes that are computed once and have a name in the plan; all others are computed inside their users.
  * A realized node is stored only if, after fusion, some other kernel reads it.
+ * @param streams what is computed inside kernels that walk scores alone
  * @param maxBindings storage buffers that a kernel may bind
  * @param fuse when false every op is realized, but for constants, counters and what is index arithmetic in any framework
  */
-export function chooseRealized(work: WorkGraph, fuse: boolean, maxBindings: number): ReadonlySet<NodeId> {
+export function chooseRealized(
+  work: WorkGraph,
+  streams: Streams,
+  fuse: boolean,
+  maxBindings: number,
+): ReadonlySet<NodeId> {
   const realized = new Set<NodeId>();
   const cost = new Float64Array(work.nodes.length);
   const reads: (readonly NodeId[])[] = [];
@@ -103,14 +110,20 @@ export function chooseRealized(work: WorkGraph, fuse: boolean, maxBindings: numb
           node.op === "reshape" ||
           node.op === "stop_gradient"
         );
-    if (work.isRequired(node.id) || isHero(node) || choose) realized.add(node.id);
+    const isInterior = streams.interior.has(node.id);
+    if (work.isRequired(node.id) || isHero(node) || (choose && !isInterior)) realized.add(node.id);
   }
-  while (cutWideReads(work, realized, maxBindings));
+  while (cutWideReads(work, streams, realized, maxBindings));
   return realized;
 }
 
 /** Realizes inputs of nodes that would bind too many tensors, the widest first. @returns whether there were any */
-function cutWideReads(work: WorkGraph, realized: Set<NodeId>, maxBindings: number): boolean {
+function cutWideReads(
+  work: WorkGraph,
+  streams: Streams,
+  realized: Set<NodeId>,
+  maxBindings: number,
+): boolean {
   const reads: ReadonlySet<NodeId>[] = [];
   let cut = false;
   for (const node of byDependency(work)) {
@@ -119,7 +132,8 @@ function cutWideReads(work: WorkGraph, realized: Set<NodeId>, maxBindings: numbe
     // Sums of equal indices also bind their chains, see `SegmentKernel`.
     const most = maxBindings - (node.op === "scatter_add" ? 3 : 1);
     let found = new Set(work.isStorage(node.id) ? [node.id] : node.inputs.flatMap(readsOf));
-    while (realized.has(node.id) && found.size > most) {
+    const isOpen = !streams.sinks.has(node.id) && !streams.scores.has(node.id);
+    while (isOpen && realized.has(node.id) && found.size > most) {
       const widest = node.inputs.reduce((a, b) => (readsOf(b).length > readsOf(a).length ? b : a));
       if (readsOf(widest).length < 2) break;
       realized.add(widest);
@@ -149,6 +163,7 @@ function worthRealizing(
   if (cost > LONGEST_EXPRESSION || reads.length > MOST_READS) return true;
   if (cost > PROLOGUE_COST && feedsMatmul(work, node.id)) return true;
   if (feedsScatterIndices(work, node.id)) return true;
+  if (finishesContraction(work, node, reads)) return true;
   // A value made of (almost) nothing, such as a dropout mask, is cheaper made again than read.
   const bigReads = reads.filter((source) => work.count(source) * 16 >= count).length;
   if (readers.size >= 2 && bigReads >= 1 && (cost >= SHARED_COST || bigReads >= 2)) return true;
@@ -174,6 +189,28 @@ function feedsMatmul(work: WorkGraph, id: NodeId): boolean {
     const node = work.node(user);
     if (node.op === "einsum") return isHero(node);
     return isMovement(node) && feedsMatmul(work, user);
+  });
+}
+
+/**
+ * Whether the node is the last before other kernels of what is made of one contraction alone: computed in that kernel's epilogue
+ * it is stored in the contraction's place, and its readers need not read what it took in (a bias).
+ */
+function finishesContraction(work: WorkGraph, node: Node, reads: readonly NodeId[]): boolean {
+  if (!feedsHero(work, node.id)) return false;
+  return reads.some((source) => {
+    if (work.node(source).op !== "einsum" || work.count(source) !== work.count(node.id)) return false;
+    let id = source;
+    while (id !== node.id && work.users[id]!.length === 1 && !work.isRequired(id)) id = work.users[id]![0]!;
+    return id === node.id;
+  });
+}
+
+/** Whether a reduction or contraction reads the node, directly or moved. */
+function feedsHero(work: WorkGraph, id: NodeId): boolean {
+  return work.users[id]!.some((user) => {
+    const node = work.node(user);
+    return isHero(node) || (isMovement(node) && feedsHero(work, user));
   });
 }
 

@@ -42,6 +42,23 @@ export function splitWideConcats(graph: Graph, most: number): Graph {
   });
 }
 
+/**
+ * Splits sums in two: first over the given axes, then over the others.
+ * In: any verified graph. Keeps: values up to the order of summation.
+ */
+export function splitSums(graph: Graph, splits: ReadonlyMap<NodeId, readonly number[]>): Graph {
+  return rewrite(graph, (b, node, inputs) => {
+    const first = splits.get(node.id);
+    if (node.op !== "sum" || first === undefined) return b.make(node.op, inputs, node.attrs);
+    const rest = node.attrs.axes.filter((axis) => !first.includes(axis));
+    const before = (axis: number) => first.filter((other) => other < axis).length;
+    return b.sum(
+      b.sum(inputs[0]!, first),
+      rest.map((axis) => axis - before(axis)),
+    );
+  });
+}
+
 /** Each node made again by `make`, from its new inputs. */
 function rewrite(
   graph: Graph,

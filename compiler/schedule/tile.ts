@@ -14,7 +14,8 @@ export interface TileChoice {
  */
 export const SMALL_FLOPS = 2e6;
 
-function largestPowerOfTwo(limit: number, most: number): number {
+/** The largest power of two that is at most both. */
+export function largestPowerOfTwo(limit: number, most: number): number {
   let p = 1;
   while (p * 2 <= limit && p * 2 <= most) p *= 2;
   return p;

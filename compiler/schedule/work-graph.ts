@@ -1,4 +1,11 @@
-import { elementCount, type Graph, type Node, type NodeId, type Origin } from "../graph/index.ts";
+import {
+  elementCount,
+  type Graph,
+  type Node,
+  type NodeId,
+  type NodeOf,
+  type Origin,
+} from "../graph/index.ts";
 
 /**
  * The graph as the schedule sees it: users of every node, and copies added where two places ask for one tensor.
@@ -175,11 +182,17 @@ export function matmulAxes(
   return { batch, m, n, k };
 }
 
+/** Reductions of one input over some of its axes. */
+export function isReduction(node: Node): node is NodeOf<"sum"> | NodeOf<"reduce_max"> | NodeOf<"logsumexp"> {
+  return node.op === "sum" || node.op === "reduce_max" || node.op === "logsumexp";
+}
+
 /** Sums, maxima, contractions and scatters: what cannot be computed element by element within a user. */
 export function isHero(node: Node): boolean {
   switch (node.op) {
     case "sum":
     case "reduce_max":
+    case "logsumexp":
     case "scatter_add":
       return true;
     case "einsum":

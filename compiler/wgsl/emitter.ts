@@ -105,6 +105,14 @@ export class Emitter {
     }
   }
 
+  /** `text` as one name of the innermost scope. */
+  name(text: string, stem: string): string {
+    if (/^\w+$/.test(text)) return text;
+    const name = this.fresh(stem);
+    this.line(`let ${name} = ${text};`);
+    return name;
+  }
+
   #depthOf(e: Expr): number {
     const known = this.#depths.get(e);
     if (known !== undefined) return known;

@@ -7,6 +7,8 @@ import type { Kernel } from "../kernel/index.ts";
 import { printMap, printSegment } from "./map.ts";
 import { printMatmul } from "./matmul.ts";
 import { printRow } from "./row.ts";
+import { printScoreSum } from "./score-sum.ts";
+import { printStream } from "./stream.ts";
 
 export function printKernel(kernel: Kernel): string {
   switch (kernel.kind) {
@@ -16,6 +18,10 @@ export function printKernel(kernel: Kernel): string {
       return printRow(kernel);
     case "matmul":
       return printMatmul(kernel);
+    case "score_sum":
+      return printScoreSum(kernel);
+    case "stream":
+      return printStream(kernel);
     case "segment":
       return printSegment(kernel);
     default:

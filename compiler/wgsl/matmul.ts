@@ -1,8 +1,7 @@
 import type { Expr, MatmulKernel } from "../kernel/index.ts";
-import { Emitter, splat } from "./emitter.ts";
+import { Emitter } from "./emitter.ts";
 import { Adopted, collectVectorLoads, collectVectorStores, writeModule } from "./module.ts";
-
-const COMPONENTS = ["x", "y", "z", "w"] as const;
+import { emitTileProduct } from "./tile-product.ts";
 
 /**
  * A register tile of `tile.m` x `tile.n` outputs an invocation, accumulated as vec4s along n in steps of `tile.k`. Each
@@ -47,76 +46,36 @@ export function printMatmul(kernel: MatmulKernel): string {
   emitter.bindAxis(m, "m");
   emitter.bindAxis(n, "n");
 
-  const moved = (e: Expr, by: { readonly m?: number; readonly n?: number; readonly k?: number }): Expr => {
-    const to = new Map<Expr, Expr>();
-    if (by.m) to.set(m, b.addIndex(m, b.constant("i32", by.m)));
-    if (by.n) to.set(n, b.addIndex(n, b.constant("i32", by.n)));
-    if (by.k) to.set(k, b.addIndex(k, b.constant("i32", by.k)));
-    return to.size === 0 ? e : b.substitute(e, to);
-  };
   const rows = Array.from({ length: tile.m }, (_, i) => i);
   const quads = Array.from({ length: tile.n / 4 }, (_, j) => j);
-  const steps = Array.from({ length: tile.k }, (_, s) => s);
   for (const i of rows) for (const j of quads) emitter.line(`var acc_${i}_${j} = vec4<f32>();`);
   if (sum !== undefined) for (const j of quads) emitter.line(`var rhs_sum_${j} = vec4<f32>();`);
 
-  emitter.block(`for (var k = 0; k < ${k.extent}; k += ${tile.k})`, () => {
-    emitter.bindAxis(k, "k");
-    const left = (i: number, step: number): string => {
-      if (kernel.lhsVector === "k") {
-        const value = emitter.emit(moved(lhs, { m: i }), k);
-        return value.width === 4 ? `${nameOf(value.text)}.${COMPONENTS[step]}` : value.text;
-      }
-      if (kernel.lhsVector === "m") {
-        const value = emitter.emit(moved(lhs, { m: i - (i % 4), k: step }), m);
-        return value.width === 4 ? `${nameOf(value.text)}.${COMPONENTS[i % 4]}` : value.text;
-      }
-      return emitter.emit(moved(lhs, { m: i, k: step })).text;
-    };
-    const right = (j: number, step: number): string => {
-      if (kernel.rhsVector === "n") {
-        return splat(emitter.emit(moved(rhs, { n: 4 * j, k: step }), n), "f32", 4);
-      }
-      const parts = COMPONENTS.map((_, c) => {
-        if (kernel.rhsVector !== "k") return emitter.emit(moved(rhs, { n: 4 * j + c, k: step })).text;
-        const value = emitter.emit(moved(rhs, { n: 4 * j + c }), k);
-        return value.width === 4 ? `${nameOf(value.text)}.${COMPONENTS[step]}` : value.text;
-      });
-      return `vec4<f32>(${parts.join(", ")})`;
-    };
-    const names = new Map<string, string>();
-    const nameOf = (text: string): string => {
-      if (/^\w+$/.test(text)) return text;
-      let name = names.get(text);
-      if (name === undefined) {
-        name = emitter.fresh("t_");
-        emitter.line(`let ${name} = ${text};`);
-        names.set(text, name);
-      }
-      return name;
-    };
-    const sums: string[] = [];
-    for (const step of steps) {
-      const columns = quads.map((j) => nameOf(right(j, step)));
-      if (sum !== undefined)
-        columns.forEach((column, j) => {
-          sums.push(`rhs_sum_${j} += ${column};`);
-        });
-      for (const i of rows) {
-        const a = nameOf(left(i, step));
-        for (const j of quads) emitter.line(`acc_${i}_${j} += ${a} * ${columns[j]};`);
-      }
-    }
-    if (sums.length > 0) {
+  emitTileProduct(emitter, b, {
+    m,
+    n,
+    k,
+    kName: "k",
+    tile,
+    lhs,
+    rhs,
+    lhsVector: kernel.lhsVector,
+    rhsVector: kernel.rhsVector,
+    accumulator: (i, j) => `acc_${i}_${j}`,
+    alsoEachStep: (columns) => {
+      if (sum === undefined) return;
       emitter.block("if (m == 0)", () => {
-        for (const line of sums) emitter.line(line);
+        for (const ofStep of columns)
+          ofStep.forEach((column, j) => {
+            emitter.line(`rhs_sum_${j} += ${column};`);
+          });
       });
-    }
+    },
   });
   if (sum !== undefined) {
     emitter.block("if (m == 0)", () => {
       for (const j of quads) {
-        const index = moved(sum.index, { n: 4 * j });
+        const index = b.substitute(sum.index, new Map([[n, b.addIndex(n, b.constant("i32", 4 * j))]]));
         emitter.store(sum.tensor, index, { text: `rhs_sum_${j}`, width: 4 }, n);
       }
     });

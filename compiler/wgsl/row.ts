@@ -1,25 +1,7 @@
-import type { AxisExpr, ReduceKind, Reduction, RowKernel } from "../kernel/index.ts";
-import type { DType } from "../program/index.ts";
+import type { AxisExpr, RowKernel } from "../kernel/index.ts";
+import { type Accumulator, accumulatorOf } from "./accumulate.ts";
 import { Emitter, splat } from "./emitter.ts";
 import { Adopted, collectVectorLoads, collectVectorStores, writeModule } from "./module.ts";
-import { literal, valueType } from "./spelling.ts";
-
-function identityOf(op: ReduceKind, dtype: DType): string {
-  switch (op) {
-    case "sum":
-      return literal(dtype, 0);
-    case "max":
-      return literal(dtype, dtype === "f32" ? -Infinity : dtype === "i32" ? -(2 ** 31) : 0);
-    case "min":
-      return literal(dtype, dtype === "f32" ? Infinity : dtype === "i32" ? 2 ** 31 - 1 : 2 ** 32 - 1);
-    default:
-      return op satisfies never;
-  }
-}
-
-function combine(op: ReduceKind, a: string, b: string): string {
-  return op === "sum" ? `${a} + ${b}` : `${op}(${a}, ${b})`;
-}
 
 /** Rows walked once or more along the inner axis; see {@link RowKernel}. */
 export function printRow(kernel: RowKernel): string {
@@ -51,27 +33,26 @@ export function printRow(kernel: RowKernel): string {
 
   for (const sweep of sweeps) {
     const width = lane === undefined ? 1 : 4;
-    for (const r of sweep.reductions) {
-      emitter.line(`var part_${r.name} = ${valueType(r.dtype, width)}(${identityOf(r.op, r.dtype)});`);
-    }
+    const accumulators = sweep.reductions.map(accumulatorOf);
+    for (const accumulator of accumulators) for (const line of accumulator.declare(width)) emitter.line(line);
     emitter.block(`for (var i = ${start}; i < ${kernel.inner.extent}; i += ${step})`, () => {
       emitter.bindAxis(inner, "i");
-      for (const r of sweep.reductions) {
+      sweep.reductions.forEach((r, index) => {
         const term = splat(emitter.emit(r.body, lane), r.dtype, width);
-        emitter.line(`part_${r.name} = ${combine(r.op, `part_${r.name}`, term)};`);
-      }
+        // A logsumexp names its term twice.
+        const named = r.op === "logsumexp" ? emitter.name(term, "term_") : term;
+        for (const line of accumulators[index]!.take(named, width)) emitter.line(line);
+      });
       for (const s of sweep.stores) emitter.store(s.tensor, s.index, emitter.emit(s.value, lane), lane);
     });
-    for (const r of sweep.reductions) {
-      const joined = joinLanes(r, kernel.vector === "inner");
-      if (shared)
-        workgroupVariables.push(
-          `var<workgroup> shared_${r.name}: array<${r.dtype}, ${kernel.invocationsPerRow}>;`,
-        );
-      emitter.line(
-        `let ${r.name} = ${shared ? joinWorkgroup(emitter, r, joined, kernel.invocationsPerRow) : joined};`,
-      );
-      emitter.bindValue(r.name, r.name, rowWidth);
+    for (const accumulator of accumulators) {
+      for (const line of accumulator.joinLanes(kernel.vector === "inner")) emitter.line(line);
+      const own = accumulator.parts.map((part) => `${part}_all`);
+      const joined = shared
+        ? joinWorkgroup(emitter, accumulator, own, kernel.invocationsPerRow, workgroupVariables)
+        : own;
+      emitter.line(`let ${accumulator.name} = ${accumulator.result(joined)};`);
+      emitter.bindValue(accumulator.name, accumulator.name, rowWidth);
     }
   }
   const writeRow = () => {
@@ -84,27 +65,27 @@ export function printRow(kernel: RowKernel): string {
   return writeModule(kernel, vectors, emitter, { wholeWorkgroups: shared, workgroupVariables });
 }
 
-/** The four partial results of an invocation as one, in a fixed order. */
-function joinLanes(r: Reduction, isVector: boolean): string {
-  const part = `part_${r.name}`;
-  if (!isVector) return part;
-  return combine(
-    r.op,
-    `(${combine(r.op, `${part}.x`, `${part}.y`)})`,
-    `(${combine(r.op, `${part}.z`, `${part}.w`)})`,
-  );
-}
-
-/** A tree over the invocations of a workgroup; every one of them then reads the result. */
-function joinWorkgroup(emitter: Emitter, r: Reduction, joined: string, count: number): string {
-  const name = `shared_${r.name}`;
-  emitter.line(`${name}[local] = ${joined};`);
+/** A tree over the invocations of a workgroup; every one of them then reads the result's parts. */
+function joinWorkgroup(
+  emitter: Emitter,
+  accumulator: Accumulator,
+  own: readonly string[],
+  count: number,
+  workgroupVariables: string[],
+): readonly string[] {
+  const shared = accumulator.parts.map((part) => `shared_${part.replace(/^part_/, "")}`);
+  for (const name of shared)
+    workgroupVariables.push(`var<workgroup> ${name}: array<${accumulator.dtype}, ${count}>;`);
+  shared.forEach((name, i) => {
+    emitter.line(`${name}[local] = ${own[i]};`);
+  });
   emitter.line("workgroupBarrier();");
+  const at = (index: string): readonly string[] => shared.map((name) => `${name}[${index}]`);
   emitter.block(`for (var half = ${count / 2}; half > 0; half /= 2)`, () => {
-    emitter.line(
-      `if (local < half) { ${name}[local] = ${combine(r.op, `${name}[local]`, `${name}[local + half]`)}; }`,
-    );
+    emitter.block("if (local < half)", () => {
+      for (const line of accumulator.join(at("local"), at("local + half"))) emitter.line(line);
+    });
     emitter.line("workgroupBarrier();");
   });
-  return `${name}[0]`;
+  return at("0");
 }

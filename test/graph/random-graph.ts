@@ -125,6 +125,10 @@ const steps: readonly Step[] = [
     const axes = range(b.shape(x).length).filter(() => pick.below(2) === 1);
     return b.sum(x, axes);
   },
+  (b, x, pick) => {
+    const axes = range(b.shape(x).length).filter(() => pick.below(2) === 1);
+    return b.logSumExp(x, axes);
+  },
   // Contracts the last axis of x with the last of another value of that size, or multiplies outright.
   (b, x, pick, values) => {
     const shape = b.shape(x);

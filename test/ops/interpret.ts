@@ -4,12 +4,17 @@ import { type Expr, KernelBuilder, type ScalarFn } from "../../compiler/kernel/i
 /** Unrolls reductions over constant indices, so that a lowered element is one expression to look at. */
 export class UnrollingBuilder extends KernelBuilder {
   override reduce(
-    op: "sum" | "max",
+    op: "sum" | "max" | "logsumexp",
     extents: readonly number[],
     body: (axes: readonly Expr[]) => Expr,
   ): Expr {
     const count = extents.reduce((total, size) => total * size, 1);
     let result: Expr | undefined;
+    if (op === "logsumexp") {
+      const top = this.reduce("max", extents, body);
+      const sum = this.reduce("sum", extents, (axes) => this.call("exp", this.call("sub", body(axes), top)));
+      return this.call("add", this.call("log", sum), top);
+    }
     for (let index = 0; index < count; index++) {
       const element = body(this.delinearize(this.constant("i32", index), extents));
       result = result === undefined ? element : this.call(op === "sum" ? "add" : "max", result, element);

@@ -226,6 +226,16 @@ export const samples: { readonly [K in OpName]: readonly Sample<K>[] } = {
     { attrs: { axes: [0] }, inputs: [i([-3, -7])], gives: [-3] },
     { attrs: { axes: [0, 2] }, inputs: [uniform([2, 3, 4], -1, 1)] },
   ],
+  logsumexp: [
+    // log(e^0 + e^(ln 3)) = ln 4; terms far above the range of exp
+    {
+      attrs: { axes: [1] },
+      inputs: [f([0, Math.log(3), 1000, 1000], [2, 2])],
+      gives: [Math.log(4), 1000 + Math.LN2],
+    },
+    { attrs: { axes: [0] }, inputs: [f([-1e6, 2], [2])], gives: [2] },
+    { attrs: { axes: [0, 2] }, inputs: [uniform([2, 3, 4], -1, 1)] },
+  ],
   einsum: [
     // [[1, 2], [3, 4]] [[5, 6], [7, 8]]
     {

@@ -217,6 +217,6 @@ test("two rules that undo each other are found out, not followed for ever", () =
 });
 
 test("every pass says why it is there, once", () => {
-  expect(passes.map(({ name }) => name)).toEqual(["simplify", "sink-single-use"]);
+  expect(passes.map(({ name }) => name)).toEqual(["simplify", "sink-single-use", "reuse-contractions"]);
   for (const { reason } of passes) expect(reason).not.toBe("");
 });

@@ -216,6 +216,28 @@ export const samples: Readonly<Record<string, (d: Draw) => NodeId>> = {
       10,
     ),
   "view(x, 0, all) = x": (d) => d.b.view(d.float([4]), 0, d.oneOf<Shape>([4], [2, 2], [3])),
+  "log(sum(exp(x))) = logsumexp(x)": (d) => {
+    const x = d.float(d.shape(3));
+    return d.b.log(kept(d, "sum", d.b.exp(x), d.axes(3, 1)));
+  },
+  "logsumexp(x - m) + m = logsumexp(x), where m is the same along the axes": (d) => {
+    const { x, m, axes } = shifted(d);
+    const normalizer = d.b.reshape(d.b.logSumExp(d.b.sub(x, m), axes), rowShape(d, x, axes));
+    const [lhs, rhs] =
+      d.oneOf(0, 1) === 0 ? [normalizer, d.b.node(m).inputs[0]!] : [d.b.node(m).inputs[0]!, normalizer];
+    return d.b.add(lhs, rhs);
+  },
+  "exp(x) / sum(exp(x)) = exp(x - logsumexp(x))": (d) => {
+    const { x, m, axes } = shifted(d);
+    const e = d.b.exp(d.oneOf(x, d.b.sub(x, m)));
+    return d.b.div(e, d.b.broadcastOver(d.b.sum(e, axes), d.b.shape(x), axes));
+  },
+  "(x - m) - logsumexp(x - m) = x - logsumexp(x), where m is the same along the axes": (d) => {
+    const { x, m, axes } = shifted(d);
+    const y = d.b.sub(x, m);
+    return d.b.sub(y, d.b.broadcastOver(d.b.logSumExp(y, axes), d.b.shape(x), axes));
+  },
+
   "transpose(einsum(x, y)) = einsum(x, y)": (d) => {
     const product = d.einsum(
       (shape) => d.float(shape),
@@ -298,6 +320,26 @@ function reductionSamples(
     [`${op}(reshape(x)) = ${op}(x), over all axes`]: (d) =>
       reduce(d, d.b.reshape(d.float([2, 3]), [3, 2]), d.oneOf<readonly number[]>([0, 1], [0])),
   };
+}
+
+/** A tensor, and a value of each of its rows repeated along `axes`, now and then where no gradient passes. */
+function shifted(d: Draw): { readonly x: NodeId; readonly m: NodeId; readonly axes: readonly number[] } {
+  const x = d.float(d.shape(3));
+  const axes = d.axes(3, 1);
+  const rows = d.b.reduceMax(x, axes);
+  const m = d.oneOf(rows, d.b.stopGradient(rows), d.float(rowShape(d, x, axes)));
+  return { x, m: d.b.broadcastOver(m, d.b.shape(x), axes), axes };
+}
+
+function rowShape(d: Draw, x: NodeId, axes: readonly number[]): Shape {
+  return d.b.shape(x).filter((_, axis) => !axes.includes(axis));
+}
+
+/** A reduction whose axes stay, as axes of size 1, or go. */
+function kept(d: Draw, op: "sum", x: NodeId, axes: readonly number[]): NodeId {
+  const reduced = d.b.make(op, [x], { axes });
+  const shape = d.b.shape(x).map((size, axis) => (axes.includes(axis) ? 1 : size));
+  return d.oneOf(reduced, d.b.reshape(reduced, shape));
 }
 
 function pair(d: Draw, build: (x: NodeId, y: NodeId) => NodeId): NodeId {

@@ -33,7 +33,7 @@ import { constant, input, iota, parameter, state } from "./leaf.ts";
 import { broadcast, concat, pad, reshape, slice, take, transpose } from "./movement.ts";
 import type { OpDef } from "./op-def.ts";
 import { hash, random_key, uniform } from "./random.ts";
-import { einsum, reduce_max, scatter_add, sum } from "./reduction.ts";
+import { einsum, logsumexp, reduce_max, scatter_add, sum } from "./reduction.ts";
 import { pack, view } from "./storage.ts";
 
 export type OpTable = { readonly [K in OpName]: OpDef<K> };
@@ -85,6 +85,7 @@ export const ops: OpTable = {
   take,
   sum,
   reduce_max,
+  logsumexp,
   einsum,
   scatter_add,
   view,

@@ -3,7 +3,7 @@ import { invariant } from "../errors.ts";
 import { areAscendingAxes, elementCount, formatType, otherAxes, rowMajorStrides } from "../shape.ts";
 import { stridedOffsets, type Tensor, zeros } from "../tensor.ts";
 import type { AttrsOf, NodeOf, TensorType } from "../types.ts";
-import { oneInput, requireNumeric, requireShape, twoInputs } from "./check.ts";
+import { oneInput, requireDType, requireNumeric, requireShape, twoInputs } from "./check.ts";
 import type { OpDef } from "./op-def.ts";
 
 function inferReduction(
@@ -27,12 +27,12 @@ function reducedOffsets(shape: readonly number[], axes: readonly number[]): Int3
   return stridedOffsets(shape, strides);
 }
 
-function lowerReduction(kind: "sum" | "max") {
+function lowerReduction(kind: "sum" | "max" | "logsumexp") {
   return (
     s: ScalarBuilder,
     [x]: readonly Accessor[],
     at: readonly Expr[],
-    { attrs }: NodeOf<"sum"> | NodeOf<"reduce_max">,
+    { attrs }: NodeOf<"sum"> | NodeOf<"reduce_max"> | NodeOf<"logsumexp">,
     [from]: readonly TensorType[],
   ): Expr => {
     const { shape } = from!;
@@ -81,6 +81,36 @@ export const reduce_max: OpDef<"reduce_max"> = {
     return out;
   },
   lower: lowerReduction("max"),
+};
+
+export const logsumexp: OpDef<"logsumexp"> = {
+  summary: "log(sum(exp(x))) over axes, which go: the normalizer of a softmax.",
+  infer: (inputs, attrs) => {
+    requireDType(oneInput(inputs), ["f32"]);
+    return inferReduction(inputs, attrs);
+  },
+  /** The softmax, times the cotangent. */
+  vjp: (b, { node, inputs: [x], output, ct }) => {
+    const spread = (row: number): number => b.broadcastOver(row, b.shape(x!), node.attrs.axes);
+    return [b.mul(spread(ct), b.exp(b.sub(x!, spread(output))))];
+  },
+  evaluate: ([x], { type, attrs }) => {
+    const offsets = reducedOffsets(x!.shape, attrs.axes);
+    const top = zeros(type).data.fill(Number.NEGATIVE_INFINITY);
+    for (let i = 0; i < offsets.length; i++) top[offsets[i]!] = Math.max(top[offsets[i]!]!, x!.data[i]!);
+    const total = zeros(type).data;
+    for (let i = 0; i < offsets.length; i++) {
+      const to = offsets[i]!;
+      // Where all are minus infinity, or one is infinite, nothing may be taken off.
+      const shift = Number.isFinite(top[to]!) ? top[to]! : 0;
+      total[to]! += Math.exp(x!.data[i]! - shift);
+    }
+    const out = zeros(type);
+    for (let to = 0; to < total.length; to++)
+      out.data[to] = Math.log(total[to]!) + (Number.isFinite(top[to]!) ? top[to]! : 0);
+    return out;
+  },
+  lower: lowerReduction("logsumexp"),
 };
 
 /** Labels that are summed over, in the order of the left operand. */

@@ -33,6 +33,9 @@ function isPowerOfTwo(c: number): boolean {
   return isNormal(c) && 2 ** Math.round(Math.log2(Math.abs(c))) === Math.abs(c);
 }
 
+/** Holds of values alone: the one rule that must not run before gradients are taken. */
+export const STOP_GRADIENT_GOES = "stop_gradient(x) = x";
+
 const timesConstant = binary("mul", float, floatSplat);
 const overConstant = binary("div", float, floatSplat);
 const plusConstant = binary("add", float, floatSplat);
@@ -49,7 +52,7 @@ export const algebraRules: readonly Rule[] = [
     },
   }),
   rule({
-    name: "stop_gradient(x) = x",
+    name: STOP_GRADIENT_GOES,
     exactness: "bitwise",
     match: unary("stop_gradient", any),
     rewrite: (_, { x }) => x,

@@ -1,0 +1,145 @@
+import type { NodeId } from "../graph/index.ts";
+import type {
+  AxisExpr,
+  Expr,
+  Score,
+  ScoreSumKernel,
+  Store,
+  StreamKernel,
+  StreamSum,
+} from "../kernel/index.ts";
+import type { Group } from "./fuse.ts";
+import { type BuildContext, describe } from "./kernels.ts";
+import { lowerScoreSum } from "./score-sum.ts";
+import {
+  type LoweredScore,
+  type LoweredStream,
+  lowerStream,
+  ONE_BY_ONE,
+  type StreamMultiples,
+} from "./stream-lowering.ts";
+import { flopsOf, largestPowerOfTwo, tileMultiple, vectorGain } from "./tile.ts";
+
+/** The kernel of a group of sinks, see `StreamKernel`. */
+export function buildStream(context: BuildContext, group: Group): StreamKernel {
+  const { work, realized, plan, homes, profile } = context;
+  const software = profile.deviceClass === "software";
+  const lower = (multiples: StreamMultiples): LoweredStream => {
+    const lowered = lowerStream(work, realized, plan.streams, group.vertices, multiples);
+    if (lowered === undefined) throw new Error("schedule: results of one walk wait for each other");
+    return lowered;
+  };
+  const { outer, stream } = lower(ONE_BY_ONE);
+  const tile = chooseStreamTile(software, outer.extent, stream.extent);
+  const built = lower({
+    outer: tileMultiple(outer.extent, tile.outer),
+    stream: tileMultiple(stream.extent, tile.stream),
+    k: tile.k,
+  });
+
+  const isStored = (id: NodeId) => plan.stored.has(id);
+  const rowStores = [...built.reductions].flatMap(([id, { name, dtype }]): Store[] =>
+    isStored(id)
+      ? [{ tensor: homes.bindingOf(id), index: built.rowIndex, value: built.rowValue(dtype, name) }]
+      : [],
+  );
+  const sums = [...built.sums].map(
+    ([id, { name, n, weight, operand, online, index, value }]): StreamSum => ({
+      name,
+      n,
+      weight,
+      operand,
+      online,
+      stores: [{ tensor: homes.bindingOf(id), index, value }],
+    }),
+  );
+  const scores = built.scores.map((score) => withVectors(built.outer, built.stream, score));
+  const points = [...built.reductions.values()].map((r) => r.body).concat(sums.map((sum) => sum.weight));
+  const roots: Expr[] = [
+    ...scores.flatMap((score) => [score.lhs, score.rhs]),
+    ...points,
+    ...sums.map((sum) => sum.operand),
+  ];
+  const stores = [...rowStores, ...sums.flatMap((sum) => sum.stores)];
+  const count = built.batch.extent * outer.extent * stream.extent;
+  const perScore = [...scores.map((s) => s.k.extent), ...sums.map((s) => s.n.extent)];
+  return {
+    kind: "stream",
+    batch: built.batch,
+    outer: built.outer,
+    stream: built.stream,
+    tile,
+    scores,
+    reductions: [...built.reductions.values()],
+    rowStores,
+    sums,
+    workgroupSize: software ? 4 : 64,
+    flops: count * (perScore.reduce((total, length) => total + 2 * length, 0) + flopsOf(points)),
+    ...describe(context, group, [...roots, ...stores.flatMap((s) => [s.index, s.value])], stores),
+  };
+}
+
+/** The kernel of sums of scores over batches, see `ScoreSumKernel`. */
+export function buildScoreSum(context: BuildContext, group: Group): ScoreSumKernel {
+  const { work, realized, plan, homes, profile } = context;
+  const software = profile.deviceClass === "software";
+  const lower = (multiples: StreamMultiples) =>
+    lowerScoreSum(work, realized, plan.streams, group.vertices, multiples);
+  const { m, n } = lower(ONE_BY_ONE);
+  const tile = chooseStreamTile(software, m.extent, n.extent);
+  const built = lower({
+    outer: tileMultiple(m.extent, tile.outer),
+    stream: tileMultiple(n.extent, tile.stream),
+    k: tile.k,
+  });
+  const sums = [...built.sums].map(([id, { name, body }]) => ({
+    name,
+    body,
+    stores: [{ tensor: homes.bindingOf(id), index: built.index, value: built.sumOf(name) }],
+  }));
+  const scores = built.scores.map((score) => withVectors(built.m, built.n, score));
+  const bodies = sums.map((sum) => sum.body);
+  const stores = sums.flatMap((sum) => sum.stores);
+  const roots = [
+    ...scores.flatMap((score) => [score.lhs, score.rhs]),
+    ...bodies,
+    ...stores.flatMap((s) => [s.index, s.value]),
+  ];
+  const count = built.batch.extent * built.over.extent * m.extent * n.extent;
+  return {
+    kind: "score_sum",
+    batch: built.batch,
+    over: built.over,
+    m: built.m,
+    n: built.n,
+    tile: { m: tile.outer, n: tile.stream },
+    scores,
+    sums,
+    workgroupSize: software ? 4 : 64,
+    flops: count * (scores.reduce((total, s) => total + 2 * s.k.extent, 0) + flopsOf(bodies)),
+    ...describe(context, group, roots, stores),
+  };
+}
+
+/** Blocks as large as registers hold beside the rows of the sums. */
+function chooseStreamTile(software: boolean, outer: number, stream: number): StreamKernel["tile"] {
+  return {
+    outer: largestPowerOfTwo(outer, software ? 8 : 4),
+    stream: largestPowerOfTwo(stream, 8),
+    k: 4,
+  };
+}
+
+function withVectors(outer: AxisExpr, stream: AxisExpr, score: LoweredScore): Score {
+  const choose = <S extends string>(e: Expr, axis: AxisExpr, side: S): S | "k" | "none" => {
+    const alongK = score.k.multiple === 4 ? vectorGain([e], score.k) : -1;
+    const alongSide = axis.multiple % 4 === 0 ? vectorGain([e], axis) : -1;
+    if (alongSide > 0 && alongSide >= alongK) return side;
+    return alongK > 0 ? "k" : "none";
+  };
+  return {
+    ...score,
+    lhsVector: choose(score.lhs, outer, "outer"),
+    rhsVector: choose(score.rhs, stream, "stream"),
+  };
+}
