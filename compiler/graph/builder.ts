@@ -198,6 +198,9 @@ export class GraphBuilder {
   floor(x: NodeId): NodeId {
     return this.make("floor", [x], {});
   }
+  isFinite(x: NodeId): NodeId {
+    return this.make("is_finite", [x], {});
+  }
   not(x: NodeId): NodeId {
     return this.make("not", [x], {});
   }

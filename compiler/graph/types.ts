@@ -34,6 +34,7 @@ export type UnaryOp =
   | "sin"
   | "cos"
   | "floor"
+  | "is_finite"
   | "not";
 /** `mod` is the remainder with the divisor's sign kept positive; integer `div` floors. Comparisons give bool. */
 export type BinaryOp =
@@ -84,6 +85,8 @@ export interface OpAttrs {
   sin: NoAttrs;
   cos: NoAttrs;
   floor: NoAttrs;
+  /** f32 -> bool: neither NaN nor infinite, told by the bits. */
+  is_finite: NoAttrs;
   not: NoAttrs;
   add: NoAttrs;
   sub: NoAttrs;

@@ -3,7 +3,7 @@ import { type AxisExpr, type Expr, type ReduceKind, type Term, walk } from "./ex
 import type { ScalarBuilder, ScalarFn } from "./scalar-builder.ts";
 
 const I32 = { min: -(2 ** 31), max: 2 ** 31 - 1 };
-const COMPARISONS: ReadonlySet<ScalarFn> = new Set(["lt", "le", "eq", "and", "or", "not"]);
+const COMPARISONS: ReadonlySet<ScalarFn> = new Set(["lt", "le", "eq", "and", "or", "not", "is_finite"]);
 
 type Bare<E> = E extends Expr ? Omit<E, "id"> : never;
 

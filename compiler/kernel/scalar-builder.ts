@@ -42,6 +42,8 @@ export type ScalarFn =
   | "sin"
   | "cos"
   | "floor"
+  /** f32 -> bool, by the bits: a compiler may assume that neither NaN nor infinity occurs. */
+  | "is_finite"
   | "not"
   | "add"
   | "sub"

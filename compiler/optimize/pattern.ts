@@ -133,6 +133,7 @@ export const unaryOps = [
   "sin",
   "cos",
   "floor",
+  "is_finite",
   "not",
 ] as const satisfies readonly OpName[];
 export const binaryOps = [

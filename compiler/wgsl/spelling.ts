@@ -71,6 +71,11 @@ export const SPELLING: Readonly<Record<ScalarFn, Spell>> = {
   sin: prefix("sin"),
   cos: prefix("cos"),
   floor: prefix("floor"),
+  // An exponent of all ones is NaN or infinity.
+  is_finite: ([x], _dtype, width) => {
+    const t = valueType("u32", width);
+    return `((bitcast<${t}>(${x}) & ${t}(0x7f800000u)) != ${t}(0x7f800000u))`;
+  },
   not: ([x]) => `(!${x})`,
   add: infix("+"),
   sub: infix("-"),

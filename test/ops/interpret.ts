@@ -104,6 +104,8 @@ function callFn(fn: ScalarFn, dtype: DType, [a = Number.NaN, b = Number.NaN]: re
       return Math.cos(a);
     case "floor":
       return Math.floor(a);
+    case "is_finite":
+      return Number(Math.abs(Math.fround(a)) <= 3.4028234663852886e38);
     case "not":
       return Number(a === 0);
     case "add":

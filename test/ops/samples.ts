@@ -74,6 +74,14 @@ export const samples: { readonly [K in OpName]: readonly Sample<K>[] } = {
   sin: [hand([f([0, Math.PI / 2, Math.PI / 6])], [0, 1, 0.5]), drawn(anything)],
   cos: [hand([f([0, Math.PI, Math.PI / 3])], [1, -1, 0.5]), drawn(anything)],
   floor: [hand([f([1.5, -1.5, 2])], [1, -2, 2]), drawn(nonzero(shape))],
+  is_finite: [
+    hand(
+      [f([0, -1.5, 3.4e38, -3.4e38, 1e-45, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 7])],
+      [1, 1, 1, 1, 1, 0, 0, 0, 1],
+    ),
+    hand([f([Number.NaN, 2, Number.POSITIVE_INFINITY, -0])], [0, 1, 0, 1]),
+    drawn(anything),
+  ],
   not: [hand([truth([0, 1])], [1, 0]), drawn(truths)],
 
   add: [

@@ -215,7 +215,7 @@ export const samples: Readonly<Record<string, (d: Draw) => NodeId>> = {
       [0, 4, 6],
       10,
     ),
-  "view(x, 0, all) = x": (d) => d.b.view(d.float([4]), 0, d.oneOf<Shape>([4], [2, 2], [3])),
+  "view(x, 0, all) = reshape(x)": (d) => d.b.view(d.float([4]), 0, d.oneOf<Shape>([4], [2, 2], [3])),
   "log(sum(exp(x))) = logsumexp(x)": (d) => {
     const x = d.float(d.shape(3));
     return d.b.log(kept(d, "sum", d.b.exp(x), d.axes(3, 1)));

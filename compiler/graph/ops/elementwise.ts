@@ -28,17 +28,19 @@ function unary<K extends UnaryOp>(
   row: {
     readonly summary: string;
     readonly takes: readonly DType[];
+    /** The operand's dtype where absent. */
+    readonly gives?: DType;
     readonly value: (x: number) => number;
     readonly vjp: ((b: GraphBuilder, terms: UnaryTerms) => NodeId | undefined) | "not differentiable";
   },
 ): OpDef<K> {
-  const { vjp } = row;
+  const { vjp, gives } = row;
   return {
     summary: row.summary,
     infer: (inputs) => {
       const x = oneInput(inputs);
       requireDType(x, row.takes);
-      return x;
+      return gives === undefined ? x : { dtype: gives, shape: x.shape };
     },
     vjp:
       vjp === "not differentiable"
@@ -182,6 +184,14 @@ export const floor = unary("floor", {
   takes: ["f32"],
   value: Math.floor,
   vjp: () => undefined,
+});
+
+export const is_finite = unary("is_finite", {
+  summary: "Elementwise: x as an f32 is neither NaN nor infinite. f32 -> bool.",
+  takes: ["f32"],
+  gives: "bool",
+  value: (x) => Number(Number.isFinite(Math.fround(x))),
+  vjp: "not differentiable",
 });
 
 export const not = unary("not", {

@@ -1,4 +1,4 @@
-import { range } from "../../graph/index.ts";
+import { elementCount, range } from "../../graph/index.ts";
 import { any, node, splatOf, unary } from "../pattern.ts";
 import { type Rule, rule } from "../rule.ts";
 
@@ -34,10 +34,10 @@ export const storageRules: readonly Rule[] = [
     },
   }),
   rule({
-    name: "view(x, 0, all) = x",
+    name: "view(x, 0, all) = reshape(x)",
     exactness: "bitwise",
     match: unary("view", any),
     rewrite: (b, { node, x }) =>
-      node.attrs.shape.length === 1 && node.attrs.shape[0] === b.shape(x)[0] ? x : null,
+      elementCount(node.attrs.shape) === b.shape(x)[0] ? b.reshape(x, node.attrs.shape) : null,
   }),
 ];
