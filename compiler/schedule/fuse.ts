@@ -36,12 +36,16 @@ export interface FusionPlan {
   readonly sourcesOf: (id: NodeId) => readonly NodeId[];
   /** Where an elementwise node over its own elements reads a source. */
   readonly placeOf: (id: NodeId, source: NodeId) => ReadPlace;
+  /** Where an elementwise node of one element a row reads a source. */
+  readonly placeInRows: (id: NodeId, source: NodeId, rows: RowShape) => ReadPlace;
   readonly refusals: readonly Refusal[];
   readonly streams: Streams;
 }
 
 /** A contraction narrower than this in any direction is summed row by row: a register tile would be mostly waste. */
 const NARROWEST_TILE = 4;
+/** Kernels of rows pass over their elements more than once, so that one may be read again after it was overwritten. */
+const UPDATES_IN_PLACE = "a state is overwritten in place by a map";
 /** Kernels of so few elements are merged side by side: each costs a dispatch and no time. */
 const SMALL = 64;
 
@@ -64,6 +68,7 @@ export function fuse(
     stored: new Set(placed.filter((id) => merger.escapes(id))),
     sourcesOf: (id) => merger.sourcesOf(id),
     placeOf: (id, source) => merger.placeOf(id, source),
+    placeInRows: (id, source, rows) => merger.placeInRows(id, source, rows),
     refusals: merger.refusals,
     streams,
   };
@@ -115,6 +120,10 @@ class Merger {
 
   placeOf(id: NodeId, source: NodeId): ReadPlace {
     return this.#domains.flat(id).get(source) ?? "other";
+  }
+
+  placeInRows(id: NodeId, source: NodeId, rows: RowShape): ReadPlace {
+    return this.#domains.row(id, rows).get(source) ?? "other";
   }
 
   /** Realized nodes that read `id` from another kernel than its own, or any if it is required. */
@@ -260,8 +269,11 @@ class Merger {
       .filter((group) => group.kind === "row" && !groups.has(group) && this.#sharesBigSource(group, id))
       .slice(-4);
     const maps = isReduction ? [] : (this.#mapsByCount.get(this.#work.count(id)) ?? []);
+    const isFill = this.#sources.get(id)!.length === 0;
     const besideMaps = maps
-      .filter((group) => !groups.has(group) && (group.count <= SMALL || this.#sharesBigSource(group, id)))
+      .filter(
+        (group) => !groups.has(group) && (isFill || group.count <= SMALL || this.#sharesBigSource(group, id)),
+      )
       .slice(-4);
     return [...vertical, ...sharing.reverse(), ...besideMaps.reverse()];
   }
@@ -325,6 +337,7 @@ class Merger {
       if (node.op === "einsum") return "a contraction starts a kernel of its own";
       if (group.kind === "matmul") return "a reduction over a tiled result needs whole rows";
       if (group.kind === "map") {
+        if (group.vertices.some((vertex) => work.isUpdate(vertex))) return UPDATES_IN_PLACE;
         if (group.count !== shape!.rows * shape!.length) return "the sizes differ";
         for (const vertex of group.vertices) {
           const read = this.#allAt(group, this.#domains.full(vertex, shape!), () => "full");
@@ -343,6 +356,7 @@ class Merger {
         return this.#allAt(group, this.#domains.row(id, rows), (v) => this.#levelIn(group, v));
       }
       if (count !== rows.rows * rows.length) return "the sizes differ";
+      if (work.isUpdate(id)) return UPDATES_IN_PLACE;
       if (group.vertices.some((v) => work.node(v).op === "einsum"))
         return "the terms of a contraction are not stored";
       return this.#allAt(group, this.#domains.full(id, rows), (v) => this.#levelIn(group, v));

@@ -31,7 +31,7 @@ const SIZE_ALIGNMENT = 16;
 /** @throws RangeError naming the tensor where one does not fit into a buffer of the device */
 export function schedule(graph: Graph, profile: DeviceProfile, options: ScheduleOptions): Schedule {
   const maxBindings = profile.maxStorageBuffersPerShaderStage;
-  const split = splitWideConcats(splitLongReductions(graph), maxBindings - 1);
+  const split = splitWideConcats(splitLongReductions(graph, profile), maxBindings - 1);
   let work = new WorkGraph(split);
   let streams = options.fuse ? findStreams(work, maxBindings) : NO_STREAMS;
   if (streams.splits.size > 0) {

@@ -1,4 +1,5 @@
 import type { Node, NodeId } from "../graph/index.ts";
+import { ADDED } from "./split.ts";
 import type { Streams } from "./streams.ts";
 import { isHero, type WorkGraph } from "./work-graph.ts";
 
@@ -108,7 +109,8 @@ export function chooseRealized(
           node.op === "iota" ||
           node.op === "broadcast" ||
           node.op === "reshape" ||
-          node.op === "stop_gradient"
+          node.op === "stop_gradient" ||
+          (isMovement(node) && node.origin.pass === ADDED)
         );
     const isInterior = streams.interior.has(node.id);
     if (work.isRequired(node.id) || isHero(node) || (choose && !isInterior)) realized.add(node.id);

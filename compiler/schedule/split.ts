@@ -1,25 +1,114 @@
-import { elementCount, type Graph, GraphBuilder, type NodeId } from "../graph/index.ts";
+import { elementCount, type Graph, GraphBuilder, type Node, type NodeId } from "../graph/index.ts";
+import type { DeviceProfile } from "../program/index.ts";
+import { matmulAxes } from "./work-graph.ts";
 
 /** Reductions longer than this into fewer rows than `FEW_ROWS` would leave most of a device idle. */
 const LONG = 8192;
 const FEW_ROWS = 64;
+/** Invocations that keep a GPU busy. Columns are walked by one invocation each: too few of them are walked in pieces. */
+const BUSY = 16_384;
+/** A piece of a column shorter than this is hardly worth the partial result that it stores. */
+const SHORTEST_PIECE = 32;
 
 /**
- * Splits long reductions over trailing axes into two: first over pieces, then over the pieces' results.
- * In: any verified graph. Out: no trailing reduction of `LONG` or more into fewer than `FEW_ROWS` rows, where its length
- * has a divisor near its square root. Keeps: values up to the order of summation.
+ * Splits long reductions in two: first over pieces, then over the pieces' results and the elements left over where the
+ * pieces do not fill the length.
+ * In: any verified graph. Out: no reduction over neighbouring axes is both long and into few rows, by the measure of the
+ * device's class. Keeps: values up to the order of summation.
  */
-export function splitLongReductions(graph: Graph): Graph {
-  const isLong = (node: Graph["nodes"][number]): boolean =>
-    (node.op === "sum" || node.op === "reduce_max") && splitOf(graph, node.id) !== undefined;
-  if (!graph.nodes.some(isLong)) return graph;
+export function splitLongReductions(graph: Graph, profile: DeviceProfile): Graph {
+  const users = usersOf(graph);
+  const splits = graph.nodes.map((node) => splitOf(graph, node, users, profile));
+  if (splits.every((split) => split === undefined)) return graph;
   return rewrite(graph, (b, node, inputs) => {
-    const split = splitOf(graph, node.id);
+    const split = splits[node.id];
     if (split === undefined) return b.make(node.op, inputs, node.attrs);
-    const x = b.reshape(inputs[0]!, [...split.rows, split.pieces, split.length]);
-    const rank = split.rows.length;
-    if (node.op === "sum") return b.sum(b.sum(x, [rank + 1]), [rank]);
-    return b.reduceMax(b.reduceMax(x, [rank + 1]), [rank]);
+    return b.withOrigin({ pass: ADDED }, () => reduceInPieces(b, node, inputs[0]!, split));
+  });
+}
+
+/** The pass of nodes that are no op of the spec: their moves of data cost no kernel, fused or not. */
+export const ADDED = "schedule";
+
+function usersOf(graph: Graph): readonly (readonly Node[])[] {
+  const users: Node[][] = graph.nodes.map(() => []);
+  for (const node of graph.nodes) for (const input of node.inputs) users[input]!.push(node);
+  return users;
+}
+
+/** x as [...outer, length, ...inner], reduced over `length`: `pieces` of `piece` elements each, and the rest. */
+interface Split {
+  readonly outer: readonly number[];
+  readonly length: number;
+  readonly inner: readonly number[];
+  readonly pieces: number;
+  readonly piece: number;
+}
+
+function reduceInPieces(b: GraphBuilder, node: Node, x: NodeId, split: Split): NodeId {
+  const { outer, length, inner, pieces, piece } = split;
+  const axis = outer.length;
+  const reduce = (y: NodeId, over: number) => (node.op === "sum" ? b.sum(y, [over]) : b.reduceMax(y, [over]));
+  const flat = b.reshape(x, [...outer, length, ...inner]);
+  const part = (start: number, end: number) =>
+    b.slice(flat, [...outer.map(() => 0), start, ...inner.map(() => 0)], [...outer, end, ...inner]);
+  const covered = pieces * piece;
+  const partial = reduce(b.reshape(part(0, covered), [...outer, pieces, piece, ...inner]), axis + 1);
+  return reduce(covered === length ? partial : b.concat([partial, part(covered, length)], axis), axis);
+}
+
+function splitOf(
+  graph: Graph,
+  node: Node,
+  users: readonly (readonly Node[])[],
+  profile: DeviceProfile,
+): Split | undefined {
+  if (node.op !== "sum" && node.op !== "reduce_max") return undefined;
+  const { shape } = graph.nodes[node.inputs[0]!]!.type;
+  const { axes } = node.attrs;
+  const [first, last] = [axes[0]!, axes.at(-1)!];
+  if (last - first !== axes.length - 1) return undefined;
+  const [outer, inner] = [shape.slice(0, first), shape.slice(last + 1)];
+  const length = elementCount(shape.slice(first, last + 1));
+  const rows = elementCount(outer) * elementCount(inner);
+  const inRow = elementCount(inner) === 1;
+  if (length >= LONG && rows < FEW_ROWS) {
+    // Pieces near the square root, yet never so many that their results are long again.
+    const least = Math.max(Math.ceil(Math.sqrt(length)), Math.ceil((2 * length) / LONG));
+    return { outer, length, inner, ...choosePieces(length, least, inRow) };
+  }
+  if (profile.deviceClass !== "gpu" || inRow || rows >= BUSY || length < 2 * SHORTEST_PIECE) return undefined;
+  if (isSummedByMatmul(node, users)) return undefined;
+  const least = Math.max(SHORTEST_PIECE, Math.ceil((length * rows) / BUSY));
+  return length < 2 * least ? undefined : { outer, length, inner, ...choosePieces(length, least, inRow) };
+}
+
+/**
+ * The piece from `least` on, a quarter longer at most, that leaves the fewest elements over.
+ * @param inRow whether a piece's elements are neighbours: a multiple of four of them can be read as vec4s
+ */
+function choosePieces(
+  length: number,
+  least: number,
+  inRow: boolean,
+): { readonly pieces: number; readonly piece: number } {
+  const step = inRow ? 4 : 1;
+  const from = Math.ceil(least / step) * step;
+  let piece = from;
+  for (let size = from; size <= least * 1.25 + step && length % piece !== 0; size += step)
+    if (length % size < length % piece) piece = size;
+  return { pieces: Math.floor(length / piece), piece };
+}
+
+/** Whether a contraction has the sum's operand on its right and sums over the same axes: it takes the sum in. */
+function isSummedByMatmul(node: Node, users: readonly (readonly Node[])[]): boolean {
+  if (node.op !== "sum") return false;
+  const operand = node.inputs[0]!;
+  return users[operand]!.some((user) => {
+    if (user.op !== "einsum" || user.inputs[1] !== operand) return false;
+    const { k } = matmulAxes(user)!;
+    const summed = node.attrs.axes.map((axis) => user.attrs.rhs[axis]!);
+    return summed.length === k.length && summed.every((label) => k.includes(label));
   });
 }
 
@@ -73,26 +162,4 @@ function rewrite(
   for (const { name, node } of graph.outputs) b.output(name, rebuilt[node]!);
   for (const { state, node } of graph.updates) b.update(state, rebuilt[node]!);
   return b.build();
-}
-
-function splitOf(
-  graph: Graph,
-  id: NodeId,
-): { readonly rows: readonly number[]; readonly pieces: number; readonly length: number } | undefined {
-  const node = graph.nodes[id]!;
-  if (node.op !== "sum" && node.op !== "reduce_max") return undefined;
-  const { shape } = graph.nodes[node.inputs[0]!]!.type;
-  const { axes } = node.attrs;
-  const rank = shape.length - axes.length;
-  if (axes.some((axis) => axis < rank)) return undefined;
-  const rows = shape.slice(0, rank);
-  const length = elementCount(shape.slice(rank));
-  if (length < LONG || elementCount(rows) >= FEW_ROWS) return undefined;
-  // The divisor nearest above the square root, with pieces that vec4 can walk if there are any.
-  const root = Math.sqrt(length);
-  for (let piece = Math.ceil(root); piece <= root * 16; piece++) {
-    if (length % piece === 0 && (piece % 4 === 0 || length % 4 !== 0))
-      return { rows, pieces: length / piece, length: piece };
-  }
-  return undefined;
 }

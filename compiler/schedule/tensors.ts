@@ -1,6 +1,6 @@
 import type { NodeId } from "../graph/index.ts";
 import type { FusionPlan, Group } from "./fuse.ts";
-import type { WorkGraph } from "./work-graph.ts";
+import { isHero, type WorkGraph } from "./work-graph.ts";
 
 /** Which buffer a tensor lies in, before offsets in the arena are known. Arenas count as one buffer. */
 export type Home =
@@ -29,9 +29,8 @@ export class TensorHomes {
     const readers = stateReaders(work, plan);
     for (const { state, node } of work.updates) {
       const group = plan.groupOf.get(node);
-      if (group === undefined || group.kind !== "map") continue;
+      if (group === undefined || !canOverwrite(work, plan, group, node, state)) continue;
       const others = [...(readers.get(state) ?? [])].filter((g) => g !== group);
-      if (!readsOnlyOwnElement(work, plan, group, state)) continue;
       if (others.some((reader) => waitsFor(reader, group, ordered))) continue;
       inPlace.set(node, state);
       let before = ordered.get(group);
@@ -114,13 +113,30 @@ function stateReaders(work: WorkGraph, plan: FusionPlan): ReadonlyMap<string, Re
   return readers;
 }
 
-/** In a map over the state's own elements, the only element read is the one that is about to be replaced. */
-function readsOnlyOwnElement(work: WorkGraph, plan: FusionPlan, group: Group, state: string): boolean {
-  return group.vertices.every((vertex) =>
-    plan.sourcesOf(vertex).every((source) => {
-      if (work.stateUnder(source) !== state) return true;
-      return work.node(source).op === "state" && plan.placeOf(vertex, source) === "full";
-    }),
+/**
+ * Whether a group may put `node` where `state` lies: each invocation reads only the element of the state that it is about
+ * to replace. A kernel of rows stores its rows' results last; where it also stores elements, an invocation that
+ * shares the row may still be reading.
+ */
+function canOverwrite(work: WorkGraph, plan: FusionPlan, group: Group, node: NodeId, state: string): boolean {
+  const readsOwn = (isOwn: (vertex: NodeId, source: NodeId) => boolean): boolean =>
+    group.vertices.every((vertex) =>
+      plan.sourcesOf(vertex).every((source) => {
+        if (work.stateUnder(source) !== state) return true;
+        return work.node(source).op === "state" && isOwn(vertex, source);
+      }),
+    );
+  if (group.kind === "map") return readsOwn((vertex, source) => plan.placeOf(vertex, source) === "full");
+  const shape = group.rowShape;
+  if (group.kind !== "row" || shape === undefined || shape.length === 1) return false;
+  const isOfRow = (id: NodeId): boolean => work.count(id) === shape.rows;
+  return (
+    isOfRow(node) &&
+    group.vertices.every((vertex) => isOfRow(vertex) || !plan.stored.has(vertex)) &&
+    readsOwn(
+      (vertex, source) =>
+        isOfRow(vertex) && !isHero(work.node(vertex)) && plan.placeInRows(vertex, source, shape) === "row",
+    )
   );
 }
 

@@ -25,6 +25,7 @@ export class WorkGraph {
   readonly packed = new Map<NodeId, { readonly pack: NodeId; readonly offset: number }>();
   readonly #states = new Map<string, NodeId>();
   readonly #required = new Set<NodeId>();
+  readonly #updated = new Set<NodeId>();
   readonly #overlapping: ReadonlySet<NodeId>;
 
   constructor(graph: Graph) {
@@ -52,12 +53,11 @@ export class WorkGraph {
       });
       this.packs.set(node.id, parts);
     }
-    const updated = new Set<NodeId>();
     for (const { state, node } of graph.updates) {
       const source = this.stripReshapes(node);
-      const owned = this.packed.has(source) || updated.has(source) || this.isStorage(source);
+      const owned = this.packed.has(source) || this.isUpdate(source) || this.isStorage(source);
       const stored = owned ? this.copyOf(source) : source;
-      updated.add(stored);
+      this.#updated.add(stored);
       this.#required.add(stored);
       this.updates.push({ state, node: stored });
     }
@@ -88,6 +88,11 @@ export class WorkGraph {
   /** Outputs, updates and parts of packs: these are stored whatever the cost. */
   isRequired(id: NodeId): boolean {
     return this.#required.has(id) && !this.isStorage(id);
+  }
+
+  /** Whether a node becomes the new value of a state. */
+  isUpdate(id: NodeId): boolean {
+    return this.#updated.has(id);
   }
 
   /** A reshape of a stored tensor is the same memory. */

@@ -56,7 +56,11 @@ export function printRow(kernel: RowKernel): string {
     }
   }
   const writeRow = () => {
-    for (const s of rowStores) emitter.store(s.tensor, s.index, emitter.emit(s.value, lane), lane);
+    // All values first: a state that one store replaces may be read by the value of another.
+    const values = rowStores.map((s) => emitter.emit(s.value, lane));
+    rowStores.forEach((s, i) => {
+      emitter.store(s.tensor, s.index, values[i]!, lane);
+    });
   };
   if (rowStores.length > 0) {
     if (shared) emitter.block("if (local == 0)", writeRow);
