@@ -90,10 +90,27 @@ export function kernelIdentity(kernel: Kernel): string {
         ].join("|");
       }
       case "segment": {
-        const ids = [kernel.headTensor, kernel.nextTensor, kernel.outTensor]
-          .map((t) => tensors.get(t))
-          .join(" ");
-        return `${number(kernel.item)} ${number(kernel.column)} ${kernel.width} ${ids} ${number(kernel.value)} ${number(kernel.rowIndex)}`;
+        const { item, rowIndex, stage } = kernel;
+        const tensor = (id: number | undefined) => (id === undefined ? "none" : tensors.get(id));
+        const columns = (s: { readonly column: Expr; readonly width: number }) =>
+          `${number(s.column)} ${s.width}`;
+        const detailed = ((): string => {
+          switch (stage.kind) {
+            case "columns":
+              return `${columns(stage)} ${number(stage.value)}`;
+            case "sort":
+              return `${stage.block} ${stage.writes}`;
+            case "rank":
+              return `${stage.block} ${tensor(stage.keysTensor)}`;
+            case "sum":
+              return `${columns(stage)} ${number(stage.value)} ${stage.chunk} ${tensor(stage.orderTensor)} ${tensor(stage.partialTensor)}`;
+            case "join":
+              return `${columns(stage)} ${stage.chunk} ${tensor(stage.orderTensor)} ${tensor(stage.partialTensor)}`;
+            default:
+              return stage satisfies never;
+          }
+        })();
+        return `${stage.kind} ${number(item)} ${number(rowIndex)} ${tensor(stage.outTensor)} ${detailed}`;
       }
       default:
         return kernel satisfies never;

@@ -1,5 +1,5 @@
 import type { DType } from "../program/index.ts";
-import type { AxisExpr, Expr, ReduceKind } from "./expr.ts";
+import { type AxisExpr, type Expr, type ReduceKind, walk } from "./expr.ts";
 
 /** A tensor that a kernel binds. */
 export interface KernelTensor {
@@ -96,21 +96,56 @@ export interface MatmulKernel extends KernelBase {
 }
 
 /**
- * out[row(i), w] = sum over the chain i, next(i), next(next(i)), ... of value(i, w), for each i that heads a chain: sums
- * of equal rows in ascending order, without atomics.
+ * out[row(i), w] = sum of value(i, w) over the items i of that row, in ascending order, without atomics on floats; rows
+ * without items are zero before. One kernel of several stages, as the device's class wants it: `columns` alone, or `sort`,
+ * `rank` where more than one block was sorted, `sum`, and `join` where there is more than one chunk.
  */
 export interface SegmentKernel extends KernelBase {
   readonly kind: "segment";
+  /** Items, in blocks or chunks where the stage has them. */
   readonly item: AxisExpr;
+  /** i32, the row of `item`. */
+  readonly rowIndex: Expr;
+  readonly stage: SegmentStage;
+}
+
+/** Columns of the result, `width` at once an invocation. */
+interface SegmentColumns {
   readonly column: AxisExpr;
   readonly width: 1 | 4;
-  /** i32 tensors of one element an item: 1 where the item heads its chain; the next item of the chain or item count. */
-  readonly headTensor: number;
-  readonly nextTensor: number;
-  readonly value: Expr;
-  readonly rowIndex: Expr;
   readonly outTensor: number;
 }
+
+export type SegmentStage =
+  /** An invocation owns its columns and adds item after item to the result. */
+  | (SegmentColumns & { readonly kind: "columns"; readonly value: Expr })
+  /**
+   * A workgroup sorts a block of items by row, then by item. Writes the items' numbers, i32[items], where there is one block,
+   * else their keys, u32[blocks, block]: `row * block + place in the block`, and the greatest u32 past the last item.
+   */
+  | {
+      readonly kind: "sort";
+      readonly block: number;
+      readonly writes: "order" | "keys";
+      readonly outTensor: number;
+    }
+  /** The sorted blocks as one order of all items, i32[items]: an item's rank is the sum of its ranks in all blocks. */
+  | { readonly kind: "rank"; readonly block: number; readonly keysTensor: number; readonly outTensor: number }
+  /** Each chunk of the order sums its rows; what goes on from the chunk before is put aside, [chunks, columns]. */
+  | (SegmentColumns & {
+      readonly kind: "sum";
+      readonly value: Expr;
+      readonly chunk: number;
+      readonly orderTensor: number;
+      readonly partialTensor: number | undefined;
+    })
+  /** Adds to each row that crosses chunks what the later chunks have put aside. */
+  | (SegmentColumns & {
+      readonly kind: "join";
+      readonly chunk: number;
+      readonly orderTensor: number;
+      readonly partialTensor: number;
+    });
 
 /** A contraction that is computed in blocks and never stored: value `name` at (outer, stream) = sum over k of lhs * rhs. */
 export interface Score {
@@ -196,10 +231,30 @@ function storesOf(kernel: Kernel): readonly Store[] {
 
 /** Ids of the tensors that a kernel writes. */
 export function tensorsWritten(kernel: Kernel): ReadonlySet<number> {
-  if (kernel.kind === "segment") return new Set([kernel.outTensor]);
+  if (kernel.kind === "segment") return segmentWrites(kernel.stage);
   const written = new Set(storesOf(kernel).map((store) => store.tensor));
   if (kernel.kind === "matmul" && kernel.rhsSum !== undefined) written.add(kernel.rhsSum.tensor);
   return written;
+}
+
+function segmentWrites(stage: SegmentStage): ReadonlySet<number> {
+  const partial = stage.kind === "sum" ? stage.partialTensor : undefined;
+  return new Set(partial === undefined ? [stage.outTensor] : [stage.outTensor, partial]);
+}
+
+/** Ids of the tensors that a kernel reads. */
+export function tensorsRead(kernel: Kernel): ReadonlySet<number> {
+  const read = new Set<number>();
+  walk(rootsOf(kernel), (e) => {
+    if (e.kind === "load") read.add(e.tensor);
+  });
+  if (kernel.kind !== "segment") return read;
+  const { stage } = kernel;
+  if (stage.kind === "columns" || stage.kind === "join") read.add(stage.outTensor);
+  if (stage.kind === "rank") read.add(stage.keysTensor);
+  if (stage.kind === "sum" || stage.kind === "join") read.add(stage.orderTensor);
+  if (stage.kind === "join") read.add(stage.partialTensor);
+  return read;
 }
 
 /** Every expression that a kernel computes. */
@@ -226,7 +281,11 @@ export function rootsOf(kernel: Kernel): readonly Expr[] {
         ...stored,
       ];
     case "segment":
-      return [kernel.value, kernel.rowIndex];
+      return "value" in kernel.stage
+        ? [kernel.stage.value, kernel.rowIndex]
+        : kernel.stage.kind === "rank"
+          ? []
+          : [kernel.rowIndex];
     default:
       return kernel satisfies never;
   }

@@ -1,4 +1,4 @@
-import type { Kernel } from "./kernel.ts";
+import type { Kernel, SegmentKernel } from "./kernel.ts";
 
 /** Invocations that a dispatch needs, and how many of them make a workgroup. */
 export function launchOf(kernel: Kernel): { readonly invocations: number; readonly workgroups: number } {
@@ -32,8 +32,26 @@ function invocationsOf(kernel: Kernel): number {
     case "stream":
       return kernel.batch.extent * Math.ceil(kernel.outer.extent / kernel.tile.outer);
     case "segment":
-      return kernel.item.extent * (kernel.column.extent / kernel.width);
+      return segmentInvocations(kernel);
     default:
       return kernel satisfies never;
+  }
+}
+
+function segmentInvocations({ item, stage, workgroupSize }: SegmentKernel): number {
+  switch (stage.kind) {
+    case "columns":
+      return stage.column.extent / stage.width;
+    case "sort":
+      return Math.ceil(item.extent / stage.block) * workgroupSize;
+    case "rank":
+      return item.extent;
+    case "sum":
+      return Math.ceil(item.extent / stage.chunk) * (stage.column.extent / stage.width);
+    case "join":
+      // The last chunk goes on nowhere.
+      return (Math.ceil(item.extent / stage.chunk) - 1) * (stage.column.extent / stage.width);
+    default:
+      return stage satisfies never;
   }
 }

@@ -4,13 +4,15 @@
 // Guarantees: every output and update is computed once; no kernel reads what has not been written or is overwritten.
 // Start reading at: `schedule` below, then realize.ts, fuse.ts, kernels.ts.
 import { elementCount, type Graph, type NodeId } from "../graph/index.ts";
-import { type Kernel, rootsOf, tensorsWritten, walk } from "../kernel/index.ts";
+import { type Kernel, tensorsRead, tensorsWritten } from "../kernel/index.ts";
 import type { BufferRange, DeviceProfile, TensorPlace } from "../program/index.ts";
 import { type FusionPlan, fuse, type Group } from "./fuse.ts";
-import { type BuildContext, buildKernels, type PlanTensor } from "./kernels.ts";
+import { type BuildContext, buildKernel, type PlanTensor } from "./kernels.ts";
+import { maskFewRows } from "./mask-rows.ts";
 import { type LiveRange, planMemory } from "./memory.ts";
 import { chooseRealized } from "./realize.ts";
 import type { Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";
+import { buildSegment } from "./segment.ts";
 import { splitLongReductions, splitSums, splitWideConcats } from "./split.ts";
 import { findStreams, NO_STREAMS } from "./streams.ts";
 import { orderGroups, TensorHomes } from "./tensors.ts";
@@ -31,7 +33,8 @@ const SIZE_ALIGNMENT = 16;
 /** @throws RangeError naming the tensor where one does not fit into a buffer of the device */
 export function schedule(graph: Graph, profile: DeviceProfile, options: ScheduleOptions): Schedule {
   const maxBindings = profile.maxStorageBuffersPerShaderStage;
-  const split = splitWideConcats(splitLongReductions(graph, profile), maxBindings - 1);
+  const prepared = options.fuse ? maskFewRows(graph) : graph;
+  const split = splitWideConcats(splitLongReductions(prepared, profile), maxBindings - 1);
   let work = new WorkGraph(split);
   let streams = options.fuse ? findStreams(work, maxBindings) : NO_STREAMS;
   if (streams.splits.size > 0) {
@@ -44,7 +47,9 @@ export function schedule(graph: Graph, profile: DeviceProfile, options: Schedule
   const extraTensors = new Map<number, PlanTensor>();
   const context: BuildContext = { work, realized, plan, homes, profile, extraTensors };
   const kernels = orderGroups(plan, homes).flatMap((group) =>
-    buildKernels(context, group).map((kernel) => ({ kernel, group })),
+    (group.kind === "segment" ? buildSegment(context, group) : [buildKernel(context, group)]).map(
+      (kernel) => ({ kernel, group }),
+    ),
   );
   return layOut(context, kernels);
 }
@@ -110,7 +115,9 @@ function layOut(
 
   const steps: ScheduledStep[] = [];
   for (const { kernel, group } of kernels) {
-    if (kernel.kind === "segment") steps.push({ kind: "clear", range: rangeOf(kernel.outTensor) });
+    const { stage } = kernel.kind === "segment" ? kernel : { stage: undefined };
+    if (stage?.kind === "columns" || stage?.kind === "sum")
+      steps.push({ kind: "clear", range: rangeOf(stage.outTensor) });
     steps.push(dispatchOf(context, kernel, group, rangeOf));
   }
   for (const { state, node } of work.updates) {
@@ -144,12 +151,8 @@ function dispatchOf(
   rangeOf: (id: number) => BufferRange,
 ): ScheduledDispatch {
   const written = tensorsWritten(kernel);
-  const read = new Set<number>();
-  walk(rootsOf(kernel), (e) => {
-    if (e.kind === "load") read.add(e.tensor);
-  });
-  // A gather touches no more of its table than it has results.
-  const most = kernel.kind === "map" ? kernel.axis.extent : Number.POSITIVE_INFINITY;
+  const read = tensorsRead(kernel);
+  const most = mostTouched(kernel);
   const bytes = (tensors: readonly Kernel["tensors"][number][]) =>
     tensors.reduce((total, t) => total + Math.min(t.elementCount, most) * 4, 0);
   const { origin } = context.work.node(group.vertices[0]!);
@@ -161,6 +164,14 @@ function dispatchOf(
     bytesRead: bytes(kernel.tensors.filter((t) => read.has(t.tensor))),
     bytesWritten: bytes(kernel.tensors.filter((t) => written.has(t.tensor))),
   };
+}
+
+/** A gather touches no more elements of its table than it has results, a scatter no more than it has items. */
+function mostTouched(kernel: Kernel): number {
+  if (kernel.kind === "map") return kernel.axis.extent;
+  return kernel.kind === "segment" && "column" in kernel.stage
+    ? kernel.item.extent * kernel.stage.column.extent
+    : Number.POSITIVE_INFINITY;
 }
 
 function describeTensor(context: BuildContext, id: number): string {

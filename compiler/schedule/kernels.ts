@@ -8,7 +8,6 @@ import {
   type MatmulKernel,
   type Reduction,
   type RowKernel,
-  type SegmentKernel,
   type Store,
   walk,
 } from "../kernel/index.ts";
@@ -38,27 +37,27 @@ export interface BuildContext {
   readonly extraTensors: Map<number, PlanTensor>;
 }
 
-/** The kernels of a group, in order: one, but for scatters, which first link equal indices. */
-export function buildKernels(context: BuildContext, group: Group): readonly Kernel[] {
+/** The kernel of a group. */
+export function buildKernel(context: BuildContext, group: Group): Kernel {
   switch (group.kind) {
     case "map":
-      return [buildMap(context, group)];
+      return buildMap(context, group);
     case "row":
-      return [buildRow(context, group)];
+      return buildRow(context, group);
     case "matmul":
-      return [buildMatmul(context, group)];
+      return buildMatmul(context, group);
     case "segment":
-      return buildSegment(context, group);
+      throw new Error("schedule: sums of equal indices take several kernels, see segment.ts");
     case "stream":
-      return [buildStream(context, group)];
+      return buildStream(context, group);
     case "score_sum":
-      return [buildScoreSum(context, group)];
+      return buildScoreSum(context, group);
     default:
       return group.kind satisfies never;
   }
 }
 
-function shapeOf(context: BuildContext, id: NodeId): readonly number[] {
+export function shapeOf(context: BuildContext, id: NodeId): readonly number[] {
   return context.work.node(id).type.shape;
 }
 
@@ -341,105 +340,6 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
       [],
       rhsSum === undefined ? [] : [rhsSum.tensor],
     ),
-  };
-}
-
-function buildSegment(context: BuildContext, group: Group): readonly Kernel[] {
-  const { work } = context;
-  const hero = group.vertices[0]!;
-  const node = work.node(hero);
-  const [updatesId, indicesId] = [node.inputs[0]!, node.inputs[1]!];
-  const items = work.count(indicesId);
-  const columns = work.count(updatesId) / items;
-  const head = -(2 * group.id + 1);
-  const next = -(2 * group.id + 2);
-  const chainType: TensorType = { dtype: "i32", shape: [items] };
-  const label = node.origin.label;
-  context.extraTensors.set(head, { id: head, label: `${label}_head`, type: chainType });
-  context.extraTensors.set(next, { id: next, label: `${label}_next`, type: chainType });
-
-  const width = columns % 4 === 0 ? 4 : 1;
-  const b = new KernelBuilder();
-  const item = b.axis("item", items);
-  const column = b.axis("column", columns, width);
-  const lowering = new Lowering(work, context.realized, b);
-  const updateIndex = b.addIndex(b.scaleIndex(item, columns), column);
-  const value = lowering.element(updatesId, b.delinearize(updateIndex, shapeOf(context, updatesId)));
-  const rowIndex = lowering.element(indicesId, b.delinearize(item, shapeOf(context, indicesId)));
-  const software = context.profile.deviceClass === "software";
-  const segment: SegmentKernel = {
-    kind: "segment",
-    item,
-    column,
-    width,
-    headTensor: head,
-    nextTensor: next,
-    value,
-    rowIndex,
-    outTensor: context.homes.bindingOf(hero),
-    workgroupSize: software ? 16 : 64,
-    flops: items * columns,
-    ...describe(context, group, [value, rowIndex], [], [head, next], [context.homes.bindingOf(hero)]),
-  };
-  return [linkKernel(context, group, indicesId, items, head, next), segment];
-}
-
-/** head[i] = 1 where i is the first item of its row; next[i] = the next item of the same row, or the item count. */
-function linkKernel(
-  context: BuildContext,
-  group: Group,
-  indicesId: NodeId,
-  items: number,
-  head: number,
-  next: number,
-): RowKernel {
-  const b = new KernelBuilder();
-  const vector = items % 4 === 0 && items >= 8 ? "inner" : "none";
-  const domain = makeRowDomain(
-    b,
-    {
-      key: "",
-      runs: [
-        { size: items, reduced: false },
-        { size: items, reduced: true },
-      ],
-      rows: items,
-      length: items,
-    },
-    { row: 1, inner: vector === "inner" ? 4 : 1 },
-  );
-  const lowering = new Lowering(context.work, context.realized, b);
-  const indexAt = (e: Expr) => lowering.element(indicesId, b.delinearize(e, shapeOf(context, indicesId)));
-  const equal = b.call("eq", indexAt(domain.inner), indexAt(domain.row));
-  const none = b.constant("i32", items);
-  const later = b.call("and", equal, b.call("lt", domain.row, domain.inner));
-  const reductions: Reduction[] = [
-    { name: "first", op: "min", dtype: "i32", body: b.select(equal, domain.inner, none) },
-    { name: "next", op: "min", dtype: "i32", body: b.select(later, domain.inner, none) },
-  ];
-  const isHead = b.call("eq", b.value("i32", "first", [domain.row]), domain.row);
-  const rowStores: Store[] = [
-    { tensor: head, index: domain.row, value: b.select(isHead, b.constant("i32", 1), b.constant("i32", 0)) },
-    { tensor: next, index: domain.row, value: b.value("i32", "next", [domain.row]) },
-  ];
-  const { name, ...rest } = describe(
-    context,
-    group,
-    reductions.map((r) => r.body),
-    rowStores,
-  );
-  return {
-    kind: "row",
-    row: domain.row,
-    inner: domain.inner,
-    vector,
-    invocationsPerRow: 1,
-    sweeps: [{ reductions, stores: [] }],
-    rowStores,
-    workgroupSize: context.profile.deviceClass === "software" ? 4 : 64,
-    flops: 0,
-    ...rest,
-    name: `link_${name}`,
   };
 }
 

@@ -40,7 +40,7 @@ function sizeOf(kernel: Kernel): string {
     case "stream":
       return `${kernel.batch.extent} x ${kernel.outer.extent} over ${kernel.stream.extent}`;
     case "segment":
-      return `${kernel.item.extent} items of ${kernel.column.extent}`;
+      return `${kernel.item.extent} items${"column" in kernel.stage ? ` of ${kernel.stage.column.extent}` : ""}`;
     default:
       return kernel satisfies never;
   }

@@ -149,7 +149,7 @@ export function splitSums(graph: Graph, splits: ReadonlyMap<NodeId, readonly num
 }
 
 /** Each node made again by `make`, from its new inputs. */
-function rewrite(
+export function rewrite(
   graph: Graph,
   make: (b: GraphBuilder, node: Graph["nodes"][number], inputs: readonly NodeId[]) => NodeId,
 ): Graph {

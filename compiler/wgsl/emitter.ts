@@ -308,6 +308,15 @@ export class Emitter {
 
   /** Stores `value` at `index`: four elements where either varies along `lane`. */
   store(tensor: number, index: Expr, value: Value, lane?: AxisExpr): void {
+    this.#assign("=", tensor, index, value, lane);
+  }
+
+  /** Adds a number to what is stored at `index`, read at this place whatever was read before. */
+  addTo(tensor: number, index: Expr, value: Value, lane?: AxisExpr): void {
+    this.#assign("+=", tensor, index, value, lane);
+  }
+
+  #assign(operator: "=" | "+=", tensor: number, index: Expr, value: Value, lane: AxisExpr | undefined): void {
     const { name, dtype } = this.#tensors.get(tensor)!;
     const isVector = this.#vectorTensors.has(tensor);
     const toStorage = (text: string, width: 1 | 4) => {
@@ -316,18 +325,18 @@ export class Emitter {
       return `select(${t}(0u), ${t}(1u), ${text})`;
     };
     if (lane === undefined || !dependsOn(index, lane)) {
-      this.line(`${this.#element(name, isVector, index)} = ${toStorage(value.text, value.width)};`);
+      this.line(`${this.#element(name, isVector, index)} ${operator} ${toStorage(value.text, value.width)};`);
       return;
     }
     const whole = splat(value, dtype, 4);
     if (isVector && isVectorIndex(index, lane)) {
-      this.line(`${name}[${this.quarter(index)}] = ${toStorage(whole, 4)};`);
+      this.line(`${name}[${this.quarter(index)}] ${operator} ${toStorage(whole, 4)};`);
       return;
     }
     const at = this.#named(this.emit(index, lane), this.depth);
     const stored = this.#named({ text: toStorage(whole, 4), width: 4 }, this.depth);
     for (const c of COMPONENTS)
-      this.line(`${this.elementText(name, isVector, `${at}.${c}`)} = ${stored}.${c};`);
+      this.line(`${this.elementText(name, isVector, `${at}.${c}`)} ${operator} ${stored}.${c};`);
   }
 }
 

@@ -4,10 +4,11 @@
 // Guarantees: the same kernel prints the same bytes; one entry point `main`; bindings are the kernel's tensors in order.
 // Start reading at: module.ts, then emitter.ts.
 import type { Kernel } from "../kernel/index.ts";
-import { printMap, printSegment } from "./map.ts";
+import { printMap } from "./map.ts";
 import { printMatmul } from "./matmul.ts";
 import { printRow } from "./row.ts";
 import { printScoreSum } from "./score-sum.ts";
+import { printSegment } from "./segment.ts";
 import { printStream } from "./stream.ts";
 
 export function printKernel(kernel: Kernel): string {
