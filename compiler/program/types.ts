@@ -128,7 +128,9 @@ export interface DataRequest {
  * Plain serializable data, the same for Node and the browser: all that the runtime knows of the compiler.
  *
  * State buffers the runtime must fill before the first step: every parameter by its `init`; `seed` (u32[1]) with
- * the run's seed; `step` (i32[1]) starts at 0 and is advanced by the `train` entry itself; all else zero.
+ * the run's seed; `step` (i32[1]) starts at 0 and is advanced by the `train` entry itself; all else zero. Where the
+ * gradient is not finite, `train` changes no parameter, slot or `step` and counts the step in `skipped` (i32[1]), also an
+ * output.
  */
 export interface Program {
   readonly format: "kiln-program";

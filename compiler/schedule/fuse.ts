@@ -42,6 +42,17 @@ export interface FusionPlan {
   readonly streams: Streams;
 }
 
+export interface FusionOptions {
+  readonly enabled: boolean;
+  /** Storage buffers that a kernel may bind. */
+  readonly maxBindings: number;
+  /**
+   * Whether a state and its new value are counted as one buffer, as they are where the update goes in place. Only the plan
+   * shows whether it does.
+   */
+  readonly countsUpdatesInPlace: boolean;
+}
+
 /** A contraction narrower than this in any direction is summed row by row: a register tile would be mostly waste. */
 const NARROWEST_TILE = 4;
 /** Kernels of rows pass over their elements more than once, so that one may be read again after it was overwritten. */
@@ -57,9 +68,9 @@ export function fuse(
   work: WorkGraph,
   realized: ReadonlySet<NodeId>,
   streams: Streams,
-  options: { readonly enabled: boolean; readonly maxBindings: number },
+  options: FusionOptions,
 ): FusionPlan {
-  const merger = new Merger(work, realized, streams, options.maxBindings);
+  const merger = new Merger(work, realized, streams, options);
   const placed = dependencyOrder(work, realized).filter((id) => !streams.scores.has(id));
   for (const id of placed) merger.place(id, options.enabled);
   return {
@@ -90,18 +101,21 @@ class Merger {
   readonly #realized: ReadonlySet<NodeId>;
   readonly #streams: Streams;
   readonly #maxBindings: number;
+  readonly #countsUpdatesInPlace: boolean;
   readonly #sources = new Map<NodeId, readonly NodeId[]>();
   readonly #readers = new Map<NodeId, NodeId[]>();
   readonly #reductionsByKey = new Map<string, Group[]>();
   readonly #mapsByCount = new Map<number, Group[]>();
+  readonly #reductionsByRows = new Map<number, Group[]>();
   #position = 0;
 
-  constructor(work: WorkGraph, realized: ReadonlySet<NodeId>, streams: Streams, maxBindings: number) {
+  constructor(work: WorkGraph, realized: ReadonlySet<NodeId>, streams: Streams, options: FusionOptions) {
     this.#work = work;
     this.#realized = realized;
     this.#streams = streams;
     this.#domains = new Domains(work, realized);
-    this.#maxBindings = maxBindings;
+    this.#maxBindings = options.maxBindings;
+    this.#countsUpdatesInPlace = options.countsUpdatesInPlace;
     for (const id of realized) {
       if (streams.scores.has(id)) continue;
       const sources = [...this.#readsOf(id, realized).keys()];
@@ -180,7 +194,7 @@ class Merger {
     };
     this.groups.push(group);
     this.#add(group, id);
-    if (kind === "row") push(this.#reductionsByKey, group.rowShape!.key, group);
+    if (kind === "row") this.#addReduction(group);
     if (kind === "map") push(this.#mapsByCount, group.count, group);
   }
 
@@ -243,6 +257,11 @@ class Merger {
     return size(axes.m) >= NARROWEST_TILE && size(axes.n) >= NARROWEST_TILE;
   }
 
+  #addReduction(group: Group): void {
+    push(this.#reductionsByKey, group.rowShape!.key, group);
+    push(this.#reductionsByRows, group.rowShape!.rows, group);
+  }
+
   #add(group: Group, id: NodeId): void {
     group.vertices.push(id);
     this.groupOf.set(id, group);
@@ -275,7 +294,19 @@ class Merger {
         (group) => !groups.has(group) && (isFill || group.count <= SMALL || this.#sharesBigSource(group, id)),
       )
       .slice(-4);
-    return [...vertical, ...sharing.reverse(), ...besideMaps.reverse()];
+    return [...vertical, ...sharing.reverse(), ...besideMaps.reverse(), ...this.#rowsBeside(id)];
+  }
+
+  /** A few elements made of states and inputs alone, a learning rate say, need no kernel of their own beside as many rows. */
+  #rowsBeside(id: NodeId): readonly Group[] {
+    const count = this.#work.count(id);
+    const isReady = this.#sources.get(id)!.every((source) => producersOf(this.#work, source).length === 0);
+    if (count > SMALL || !isReady || isHero(this.#work.node(id))) return [];
+    const groups = this.#reductionsByRows.get(count) ?? [];
+    return groups
+      .filter((group) => group.kind === "row")
+      .slice(-4)
+      .reverse();
   }
 
   #sharesBigSource(group: Group, id: NodeId): boolean {
@@ -310,7 +341,7 @@ class Merger {
     if (group.kind === "map" && isHero(this.#work.node(id))) {
       group.kind = "row";
       group.rowShape = rowShapeOf(this.#work, id);
-      push(this.#reductionsByKey, group.rowShape!.key, group);
+      this.#addReduction(group);
     }
     this.#add(group, id);
     return true;
@@ -402,7 +433,8 @@ class Merger {
     for (const member of members) {
       for (const source of this.#sources.get(member)!) if (!members.has(source)) bound.add(source);
       const escapes = (this.#readers.get(member) ?? []).some((reader) => !members.has(reader));
-      if (escapes || this.#work.isRequired(member)) bound.add(member);
+      const replaced = this.#countsUpdatesInPlace ? this.#work.stateReplacedBy(member) : undefined;
+      if (escapes || this.#work.isRequired(member)) bound.add(replaced ?? member);
     }
     return bound.size;
   }

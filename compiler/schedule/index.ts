@@ -42,7 +42,27 @@ export function schedule(graph: Graph, profile: DeviceProfile, options: Schedule
     streams = findStreams(work, maxBindings);
   }
   const realized = chooseRealized(work, streams, options.fuse, maxBindings);
-  const plan = fuse(work, realized, streams, { enabled: options.fuse, maxBindings });
+  const planned = (countsUpdatesInPlace: boolean): Plan => {
+    const plan = fuse(work, realized, streams, { enabled: options.fuse, maxBindings, countsUpdatesInPlace });
+    return planKernels(work, realized, plan, profile);
+  };
+  const hopeful = planned(true);
+  const fits = hopeful.kernels.every(({ kernel }) => kernel.tensors.length <= maxBindings);
+  const { context, kernels } = fits ? hopeful : planned(false);
+  return layOut(context, kernels);
+}
+
+interface Plan {
+  readonly context: BuildContext;
+  readonly kernels: readonly { readonly kernel: Kernel; readonly group: Group }[];
+}
+
+function planKernels(
+  work: WorkGraph,
+  realized: ReadonlySet<NodeId>,
+  plan: FusionPlan,
+  profile: DeviceProfile,
+): Plan {
   const homes = new TensorHomes(work, plan);
   const extraTensors = new Map<number, PlanTensor>();
   const context: BuildContext = { work, realized, plan, homes, profile, extraTensors };
@@ -51,13 +71,10 @@ export function schedule(graph: Graph, profile: DeviceProfile, options: Schedule
       (kernel) => ({ kernel, group }),
     ),
   );
-  return layOut(context, kernels);
+  return { context, kernels };
 }
 
-function layOut(
-  context: BuildContext,
-  kernels: readonly { readonly kernel: Kernel; readonly group: Group }[],
-): Schedule {
+function layOut(context: BuildContext, kernels: Plan["kernels"]): Schedule {
   const { work, plan, homes, profile, extraTensors } = context;
   const bytesOf = (id: number): number => {
     const shape = extraTensors.get(id)?.type.shape ?? work.node(id).type.shape;

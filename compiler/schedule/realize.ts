@@ -162,7 +162,8 @@ function worthRealizing(
   if (node.op === "constant" || node.op === "iota") return false;
   const count = work.count(node.id);
   if (isMovement(node)) return false;
-  if (cost > LONGEST_EXPRESSION || reads.length > MOST_READS) return true;
+  if (cost > LONGEST_EXPRESSION) return true;
+  if (reads.length > MOST_READS) return !feedsOneResult(work, node.id);
   if (cost > PROLOGUE_COST && feedsMatmul(work, node.id)) return true;
   if (feedsScatterIndices(work, node.id)) return true;
   if (finishesContraction(work, node, reads)) return true;
@@ -183,6 +184,15 @@ function countReaders(work: WorkGraph): ReadonlySet<NodeId>[] {
     }
   }
   return readers;
+}
+
+/** Whether a node is a step on the way to one stored result of its size, which reads the same whether it is cut or not. */
+function feedsOneResult(work: WorkGraph, id: NodeId): boolean {
+  const [user, ...others] = work.users[id]!;
+  if (user === undefined || others.length > 0) return false;
+  const node = work.node(user);
+  if (isHero(node) || isMovement(node) || work.count(user) !== work.count(id)) return false;
+  return work.isRequired(user) || feedsOneResult(work, user);
 }
 
 /** Whether a matmul reads the node, directly or moved. */

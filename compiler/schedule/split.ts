@@ -84,7 +84,8 @@ function splitOf(
 }
 
 /**
- * The piece from `least` on, a quarter longer at most, that leaves the fewest elements over.
+ * The least piece from `least` on, four times as long at most, that divides the length: the kernel that makes the elements can
+ * then reduce them too. Without one, the piece up to a quarter longer that leaves the fewest elements over.
  * @param inRow whether a piece's elements are neighbours: a multiple of four of them can be read as vec4s
  */
 function choosePieces(
@@ -95,8 +96,11 @@ function choosePieces(
   const step = inRow ? 4 : 1;
   const from = Math.ceil(least / step) * step;
   let piece = from;
-  for (let size = from; size <= least * 1.25 + step && length % piece !== 0; size += step)
-    if (length % size < length % piece) piece = size;
+  const most = Math.min(4 * least, length / 2);
+  for (let size = from; size <= most; size += step) {
+    if (length % size === 0) return { pieces: length / size, piece: size };
+    if (size <= least * 1.25 && length % size < length % piece) piece = size;
+  }
   return { pieces: Math.floor(length / piece), piece };
 }
 

@@ -25,7 +25,7 @@ export class WorkGraph {
   readonly packed = new Map<NodeId, { readonly pack: NodeId; readonly offset: number }>();
   readonly #states = new Map<string, NodeId>();
   readonly #required = new Set<NodeId>();
-  readonly #updated = new Set<NodeId>();
+  readonly #updated = new Map<NodeId, string>();
   readonly #overlapping: ReadonlySet<NodeId>;
 
   constructor(graph: Graph) {
@@ -57,7 +57,7 @@ export class WorkGraph {
       const source = this.stripReshapes(node);
       const owned = this.packed.has(source) || this.isUpdate(source) || this.isStorage(source);
       const stored = owned ? this.copyOf(source) : source;
-      this.#updated.add(stored);
+      this.#updated.set(stored, state);
       this.#required.add(stored);
       this.updates.push({ state, node: stored });
     }
@@ -93,6 +93,12 @@ export class WorkGraph {
   /** Whether a node becomes the new value of a state. */
   isUpdate(id: NodeId): boolean {
     return this.#updated.has(id);
+  }
+
+  /** The leaf of the state that a node becomes the new value of, where the graph reads it. */
+  stateReplacedBy(id: NodeId): NodeId | undefined {
+    const state = this.#updated.get(id);
+    return state === undefined ? undefined : this.stateNode(state);
   }
 
   /** A reshape of a stored tensor is the same memory. */

@@ -71,6 +71,8 @@ export const PARAMETERS = "parameters";
 export const GRADIENTS = "gradients";
 export const STEP: StateTensor = { name: "step", dtype: "i32", shape: [1] };
 export const SEED: StateTensor = { name: "seed", dtype: "u32", shape: [1] };
+/** Steps whose gradient was not finite, so that they changed nothing. `step` does not count them. */
+export const SKIPPED: StateTensor = { name: "skipped", dtype: "i32", shape: [1] };
 /** Micro-batches of the current step that the `accumulate` entry has run. */
 export const MICRO: StateTensor = { name: "micro", dtype: "i32", shape: [1] };
 
@@ -155,6 +157,7 @@ export function layoutParameters(
         ),
       ),
       STEP,
+      SKIPPED,
       SEED,
       ...(recipe.accumulate > 1 ? [MICRO] : []),
     ],

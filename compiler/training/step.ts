@@ -12,6 +12,7 @@ import {
   PARAMETERS,
   type ParameterGroup,
   SEED,
+  SKIPPED,
   STEP,
   type StateLayout,
   type StateTensor,
@@ -33,8 +34,12 @@ const training = (label: string) => ({ path: "", at: "", label, pass: "training"
 /**
  * The graph of one training step, or of the last micro-batch of one: forward, backward, clip, optimizer.
  *
+ * Where the norm of the gradient is not finite, parameters, slots and `step` stay as they are and `skipped` counts one more
+ * (as Optax `apply_if_finite`): one bad batch must not cost the run. A norm beyond the range of an f32 is none.
+ *
  * Outputs: `loss.*` and `objective` of this (micro-)batch, `grad_norm` (of the averaged gradient, before clipping),
- * `learning_rate`; all f32 []. Updates: parameters, slots, `step`; with accumulation `gradients.*` and `micro` to zero.
+ * `learning_rate`; all f32 []; `skipped`, i32 [1], this step included. Updates: parameters, slots, `step`, `skipped`; with
+ * accumulation `gradients.*` and `micro` to zero.
  */
 export function buildTrainStep(
   forward: ForwardGraph,
@@ -51,35 +56,36 @@ export function buildTrainStep(
   );
   const norm = b.withOrigin({ label: "grad_norm" }, () => b.sqrt(squares));
   const clipScale = recipe.clip && clipByGlobalNorm(b, norm, recipe.clip.globalNorm);
+  const finite = b.withOrigin({ label: "is_finite" }, () => b.isFinite(clipScale ?? norm));
   const rate = b.withOrigin({ label: "learning_rate" }, () => learningRate(b, recipe.optimizer.lr, step));
 
   const optimizer = optimizerOf(recipe.optimizer);
   b.withOrigin({ label: recipe.optimizer.kind }, () => {
     const scalars = stepScalars(b, optimizer, rate, step);
     for (const group of layout.groups) {
+      const isApplied = b.broadcast(finite, [group.size], []);
       const gradient = at(flat, group.index);
       const clipped =
         clipScale === undefined ? gradient : b.mul(gradient, b.broadcast(clipScale, [group.size], []));
-      const result = updateGroup(
-        b,
-        optimizer,
-        scalars,
-        group,
-        groupState(b, PARAMETERS, group),
-        layout.slots.map(({ prefix }) => groupState(b, prefix, group)),
-        clipped,
-      );
-      b.update(stateName(PARAMETERS, group.index), result.parameters);
+      const parameters = groupState(b, PARAMETERS, group);
+      const slots = layout.slots.map(({ prefix }) => groupState(b, prefix, group));
+      const result = updateGroup(b, optimizer, scalars, group, parameters, slots, clipped);
       layout.slots.forEach(({ prefix }, index) => {
-        b.update(stateName(prefix, group.index), at(result.slots, index));
+        b.update(
+          stateName(prefix, group.index),
+          b.select(isApplied, at(result.slots, index), at(slots, index)),
+        );
       });
+      b.update(stateName(PARAMETERS, group.index), b.select(isApplied, result.parameters, parameters));
       if (recipe.accumulate > 1) b.update(stateName(GRADIENTS, group.index), b.full("f32", 0, [group.size]));
     }
   });
-  advance(b, STEP);
+  count(b, STEP, finite);
+  const skipped = count(b, SKIPPED, b.not(finite));
   if (recipe.accumulate > 1) b.update(MICRO.name, b.full(MICRO.dtype, 0, MICRO.shape));
   b.output("grad_norm", norm);
   b.output("learning_rate", rate);
+  b.output("skipped", skipped);
   return b.build();
 }
 
@@ -97,7 +103,7 @@ export function buildAccumulateStep(
   const b = new GraphBuilder(training("accumulate"));
   const flat = differentiate(b, forward, recipe, layout, gradients);
   for (const group of layout.groups) b.update(stateName(GRADIENTS, group.index), at(flat, group.index));
-  advance(b, MICRO);
+  count(b, MICRO, b.constant("bool", 1));
   return b.build();
 }
 
@@ -216,13 +222,14 @@ function placeLeaves(
 
 /**
  * What to multiply gradients with: 1 where `norm <= limit`, else `limit / norm` (Pascanu 2013, algorithm 1; as Optax
- * `clip_by_global_norm`). A NaN norm gives NaN, so that a broken step shows.
+ * `clip_by_global_norm`). A norm that is not finite is handed on, so that the scale alone tells whether the step counts.
  */
 function clipByGlobalNorm(b: GraphBuilder, norm: NodeId, limit: number): NodeId {
   const bound = b.constant("f32", limit);
-  return b.withOrigin({ label: "clip" }, () =>
-    b.select(b.le(norm, bound), b.constant("f32", 1), b.div(bound, norm)),
-  );
+  return b.withOrigin({ label: "clip" }, () => {
+    const scale = b.select(b.le(norm, bound), b.constant("f32", 1), b.div(bound, norm));
+    return b.select(b.isFinite(norm), scale, norm);
+  });
 }
 
 function groupState(b: GraphBuilder, prefix: string, group: ParameterGroup): NodeId {
@@ -235,11 +242,14 @@ function scalarState(b: GraphBuilder, { name, dtype, shape }: StateTensor): Node
   return b.withOrigin({ label: name }, () => b.view(b.state(name, dtype, shape), 0, scalar));
 }
 
-/** Adds 1 to a counter when the step ends. */
-function advance(b: GraphBuilder, counter: StateTensor): void {
-  b.withOrigin({ label: counter.name }, () => {
+/** Adds 1 to a counter when the step ends, if `condition` (bool []) holds. @returns the new count */
+function count(b: GraphBuilder, counter: StateTensor, condition: NodeId): NodeId {
+  return b.withOrigin({ label: counter.name }, () => {
     const old = b.state(counter.name, counter.dtype, counter.shape);
-    b.update(counter.name, b.add(old, b.full(counter.dtype, 1, counter.shape)));
+    const one = b.cast(b.broadcast(condition, counter.shape, []), counter.dtype);
+    const next = b.add(old, one);
+    b.update(counter.name, next);
+    return next;
   });
 }
 

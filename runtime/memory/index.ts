@@ -11,6 +11,7 @@ export {
   elementsOf,
   entryNames,
   seedBuffer,
+  skippedBuffer,
   stepBuffer,
 } from "./memory.ts";
 export { philoxBlock } from "./philox.ts";

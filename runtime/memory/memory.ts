@@ -27,6 +27,8 @@ const chunkBytes = 4 * chunkElements;
 /** The u32 and i32 state buffers that the runtime fills itself. See `Program`. */
 export const seedBuffer = "seed";
 export const stepBuffer = "step";
+/** i32[1]: steps that changed nothing because their gradient was not finite. */
+export const skippedBuffer = "skipped";
 
 /** A program's buffers on a device. Destroy it: the collector does not see the device's memory. */
 export class DeviceMemory {

@@ -13,6 +13,10 @@ export interface StepReport {
   /** Global norm of the gradients before clipping. */
   readonly gradientNorm?: number;
   readonly learningRate?: number;
+  /** The gradient was not finite, so the step changed nothing: its losses may be NaN. */
+  readonly skipped: boolean;
+  /** Steps skipped since the run began, this one included. */
+  readonly skippedSteps: number;
   /** Examples (sentence pairs) in the step, and their tokens without padding. */
   readonly examples: number;
   readonly validTokens: number;
@@ -55,6 +59,31 @@ export function meanLosses(runs: readonly Scalars[]): Scalars {
   );
 }
 
+const divergenceHint =
+  "lower the learning rate or lengthen its warm-up, add `clip global_norm(1.0)`, and look for log or division of 0 in the spec's own layers";
+
+/** So many steps in a row without a finite gradient are no accident: the run stops. */
+export const mostSkippedInARow = 10;
+
+/**
+ * @param step of the run, from 1: the last one skipped
+ * @param values of that step
+ */
+export function neverFinite(step: number, values: Scalars): KilnError {
+  const losses = Object.entries(values)
+    .filter(([name, value]) => name.startsWith(lossPrefix) && !Number.isFinite(value))
+    .map(([name, value]) => `the loss \`${name.slice(lossPrefix.length)}\` is ${wordFor(value)}`);
+  return new KilnError(
+    "user",
+    `the gradient was not finite in ${mostSkippedInARow} steps in a row, ${step - mostSkippedInARow + 1} to ${step}${losses.length > 0 ? `; ${losses.join(", ")}` : ""}`,
+    `none of them changed the model, so earlier checkpoints are good; ${divergenceHint}`,
+  );
+}
+
+function wordFor(value: number): string {
+  return Number.isNaN(value) ? "NaN" : value > 0 ? "infinite" : "minus infinity";
+}
+
 /**
  * @param step of the run, from 1
  * @throws KilnError `user` naming the loss (or other value) and the step, when one is NaN or infinite
@@ -65,10 +94,6 @@ export function checkFinite(values: Scalars, step: number): void {
     const what = name.startsWith(lossPrefix)
       ? `the loss \`${name.slice(lossPrefix.length)}\``
       : `\`${name}\``;
-    throw new KilnError(
-      "user",
-      `${what} became ${Number.isNaN(value) ? "NaN" : value > 0 ? "infinite" : "minus infinity"} in step ${step}`,
-      "lower the learning rate or lengthen its warm-up, add `clip global_norm(1.0)`, and look for log or division of 0 in the spec's own layers",
-    );
+    throw new KilnError("user", `${what} became ${wordFor(value)} in step ${step}`, divergenceHint);
   }
 }

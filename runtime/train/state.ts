@@ -1,7 +1,7 @@
 import type { Program, ProgramParameter } from "../../compiler/program/index.ts";
 import { type Checkpoint, type StoredTensor, slotTensorName, stateTensorName } from "../checkpoint/index.ts";
 import { KilnError } from "../errors.ts";
-import { type DeviceMemory, elementsOf, stepBuffer } from "../memory/index.ts";
+import { type DeviceMemory, elementsOf, skippedBuffer, stepBuffer } from "../memory/index.ts";
 
 /** A place in device memory and the name its contents have in a checkpoint. */
 interface StatePlace {
@@ -80,6 +80,7 @@ async function isZero(memory: DeviceMemory, place: StatePlace): Promise<boolean>
 /**
  * Puts a checkpoint's tensors into a program's fresh (all zero) memory.
  * @param what `parameters` for encoding, `everything` to go on training
+ * @returns how many steps of the run were skipped: 0 for a checkpoint that does not count them
  * @throws KilnError `user` when the checkpoint is of another model or optimizer
  */
 export async function restoreState(
@@ -87,7 +88,7 @@ export async function restoreState(
   memory: DeviceMemory,
   checkpoint: Checkpoint,
   what: "parameters" | "everything",
-): Promise<void> {
+): Promise<number> {
   const places = program.parameters.map(parameterPlaces);
   const values = places.map(({ value }) => value);
   const slots = places.flatMap((place) => place.slots);
@@ -103,8 +104,19 @@ export async function restoreState(
       at += piece.length;
     }
   }
+  const skipped = await skippedSteps(checkpoint);
+  // The optimizer's step: it does not count the steps that changed nothing.
   if (what === "everything" && memory.has(stepBuffer))
-    memory.write(stepBuffer, 0, Int32Array.of(checkpoint.step));
+    memory.write(stepBuffer, 0, Int32Array.of(checkpoint.step - skipped));
+  return skipped;
+}
+
+async function skippedSteps(checkpoint: Checkpoint): Promise<number> {
+  const tensor = checkpoint.tensors.get(stateTensorName(skippedBuffer));
+  if (tensor === undefined) return 0;
+  for await (const piece of tensor.read())
+    return new DataView(piece.buffer, piece.byteOffset, piece.byteLength).getInt32(0, true);
+  return 0;
 }
 
 function sameShape(tensor: StoredTensor, place: StatePlace): boolean {

@@ -8,6 +8,8 @@ import {
   checkFinite,
   type EvaluationReport,
   meanLosses,
+  mostSkippedInARow,
+  neverFinite,
   type Scalars,
   type StepReport,
   scalarOutputs,
@@ -29,8 +31,9 @@ export interface Trainer {
   /** Steps begun: those reported and those under way. What `save` writes is the state after them. */
   readonly stepsBegun: number;
   /**
-   * One step, from its batches to its losses.
-   * @throws KilnError `user` when a loss is NaN or infinite; `machine` when the device fails
+   * One step, from its batches to its losses. A step whose gradient is not finite is skipped: it changes nothing and says so.
+   * @throws KilnError `user` when a loss of a step that was not skipped is NaN or infinite, or after ten skipped steps in a
+   * row; `machine` when the device fails
    */
   step(): Promise<StepReport>;
   /**
@@ -89,16 +92,20 @@ export async function createTrainer(
   }
   const executor = await createExecutor(program, kiln, { entries: ["train", "accumulate", "evaluate"] });
   try {
+    let skippedSteps = 0;
     if (resume === undefined) await executor.memory.initialize(seed);
     else {
-      await restoreState(program, executor.memory, resume, "everything");
+      skippedSteps = await restoreState(program, executor.memory, resume, "everything");
       batches.seek(resume.step * program.settings.accumulate);
     }
+    return new DeviceTrainer(program, executor, seed, batches, {
+      done: resume?.step ?? 0,
+      skipped: skippedSteps,
+    });
   } catch (thrown) {
     executor.destroy();
     throw thrown;
   }
-  return new DeviceTrainer(program, executor, seed, batches, resume?.step ?? 0);
 }
 
 class DeviceTrainer implements Trainer {
@@ -107,6 +114,9 @@ class DeviceTrainer implements Trainer {
   readonly #seed: number;
   readonly #batches: BatchSource;
   #stepsBegun: number;
+  /** Since the run began, of the steps reported. */
+  #skippedSteps: number;
+  #skippedInARow = 0;
   /** When the step before was done, in milliseconds of `performance.now()`. */
   #doneMs = 0;
   /** Settles with the last step begun; rejects once any step has failed. */
@@ -116,12 +126,19 @@ class DeviceTrainer implements Trainer {
   #failure: { readonly thrown: unknown } | undefined;
   #disposed = false;
 
-  constructor(program: Program, executor: Executor, seed: number, batches: BatchSource, stepsDone: number) {
+  constructor(
+    program: Program,
+    executor: Executor,
+    seed: number,
+    batches: BatchSource,
+    steps: { readonly done: number; readonly skipped: number },
+  ) {
     this.#program = program;
     this.executor = executor;
     this.#seed = seed;
     this.#batches = batches;
-    this.#stepsBegun = stepsDone;
+    this.#stepsBegun = steps.done;
+    this.#skippedSteps = steps.skipped;
   }
 
   get stepsBegun(): number {
@@ -186,7 +203,8 @@ class DeviceTrainer implements Trainer {
     });
     const scalars = await Promise.all(runs);
     await before;
-    for (const run of scalars) checkFinite(run, step);
+    const skipped = this.#countSkipped(step, scalars.at(-1) ?? {});
+    if (!skipped) for (const run of scalars) checkFinite(run, step);
     const nowMs = performance.now();
     const seconds = (nowMs - Math.max(beganMs, this.#doneMs)) / 1000;
     this.#doneMs = nowMs;
@@ -200,10 +218,22 @@ class DeviceTrainer implements Trainer {
       }),
       ...(gradientNorm !== undefined && { gradientNorm }),
       ...(learningRate !== undefined && { learningRate }),
+      skipped,
+      skippedSteps: this.#skippedSteps,
       examples: batches.reduce((sum, batch) => sum + batch.examples, 0),
       validTokens: batches.reduce((sum, batch) => sum + batch.validTokens, 0),
       seconds,
     };
+  }
+
+  /** @returns whether the device has skipped the step. @throws KilnError after too many in a row */
+  #countSkipped(step: number, values: Scalars): boolean {
+    const total = values.skipped ?? this.#skippedSteps;
+    const skipped = total > this.#skippedSteps;
+    this.#skippedSteps = total;
+    this.#skippedInARow = skipped ? this.#skippedInARow + 1 : 0;
+    if (this.#skippedInARow >= mostSkippedInARow) throw neverFinite(step, values);
+    return skipped;
   }
 
   async evaluate(source: BatchSource, count: number): Promise<EvaluationReport> {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type Program, type ProgramStep, verifyProgram } from "../../compiler/program/index.ts";
+import { softwareProfile } from "../../runtime/device/index.ts";
 import { compileSpec } from "./specs.ts";
 
 type Dispatch = Extract<ProgramStep, { kind: "dispatch" }>;
@@ -47,6 +48,34 @@ describe("the schedule of a training step", () => {
     const moved = dispatchesOf(tiny.program).filter((step) => /transpose|copy/.test(step.label));
     expect(moved.map((step) => step.label)).toEqual([]);
   });
+
+  const optimizers = [
+    ["bert-small", { batch: "16", vocab: "8000" }, "adam", 8],
+    // Without dropout the rate is made beside the norm, and with accumulation the optimizer empties the gradients.
+    ["gpt-small", {}, "adamw", 9],
+    ["bert-base", { layers: "2" }, "adamw", 9],
+  ] as const;
+  test.each(optimizers)(
+    "norm, clipping, counters and optimizer of %s are the last three dispatches",
+    (name, settings, kind, bindings) => {
+      for (const deviceClass of ["software", "gpu"] as const) {
+        const profile = { ...softwareProfile, deviceClass, maxStorageBuffersPerShaderStage: bindings };
+        const { program } = compileSpec(`models/${name}.bert`, {
+          settings,
+          profile,
+          entries: ["train"],
+          verify: true,
+        });
+        const { steps } = program.entries.train!;
+        const last = steps.slice(-3).map((step) => (step.kind === "dispatch" ? step.label : step.kind));
+        expect(last[0]).toMatch(/grad_norm$/);
+        expect(last[1]).toMatch(/^grad_norm_clip.*_step_skipped$/);
+        expect(last[2]).toBe(kind);
+        // Updates go in place: nothing is copied.
+        expect(steps.filter((step) => step.kind === "copy")).toEqual([]);
+      }
+    },
+  );
 
   test("unfused takes several times the dispatches and bytes", () => {
     const unfused = compileSpec("models/bert-tiny.bert", { fuse: false, entries: ["train"], verify: true });

@@ -76,7 +76,19 @@ export const samples: { readonly [K in OpName]: readonly Sample<K>[] } = {
   floor: [hand([f([1.5, -1.5, 2])], [1, -2, 2]), drawn(nonzero(shape))],
   is_finite: [
     hand(
-      [f([0, -1.5, 3.4e38, -3.4e38, 1e-45, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 7])],
+      [
+        f([
+          0,
+          -1.5,
+          3.4e38,
+          -3.4e38,
+          1e-45,
+          Number.NaN,
+          Number.POSITIVE_INFINITY,
+          Number.NEGATIVE_INFINITY,
+          7,
+        ]),
+      ],
       [1, 1, 1, 1, 1, 0, 0, 0, 1],
     ),
     hand([f([Number.NaN, 2, Number.POSITIVE_INFINITY, -0])], [0, 1, 0, 1]),

@@ -135,6 +135,7 @@ describe("progress", () => {
       { name: "mlm", value: 5.1234, floor: 2.71 },
       { name: "nsp", value: 0.694, floor: undefined },
     ],
+    skipped: 0,
     perSecond: 104.2,
     unit: "pairs",
     msLeft: 65_000,

@@ -86,6 +86,7 @@ describe("states", () => {
       "moment2.0: f32[64]",
       "gradients.0: f32[64]",
       "step: i32[1]",
+      "skipped: i32[1]",
       "seed: u32[1]",
       "micro: i32[1]",
     ]);
@@ -96,6 +97,7 @@ describe("states", () => {
       "parameters.0: f32[64]",
       "velocity.0: f32[64]",
       "step: i32[1]",
+      "skipped: i32[1]",
       "seed: u32[1]",
     ]);
   });

@@ -115,7 +115,13 @@ describe.each(Object.entries(optimizers))("%s", (_, optimizer) => {
       const { loss, gradient } = lossAndGradient(values, batch);
       const { norm, rate } = reference.step(values, gradient);
       const outputs = runner.run(train, batchTensors(batch));
-      expect([...outputs.keys()].sort()).toEqual(["grad_norm", "learning_rate", "loss.squares", "objective"]);
+      expect([...outputs.keys()].sort()).toEqual([
+        "grad_norm",
+        "learning_rate",
+        "loss.squares",
+        "objective",
+        "skipped",
+      ]);
       expectClose(
         ["loss.squares", "objective", "grad_norm", "learning_rate"].map((name) => scalar(outputs, name)),
         [loss, loss, norm, rate],
@@ -183,6 +189,58 @@ test("accumulating k batches of b is one batch of k b", () => {
     expect([...manyRunner.states.get("step")!.data]).toEqual([s + 1]);
     expect(manyRunner.states.get("gradients.0")!.data.every((value) => value === 0)).toBe(true);
   }
+});
+
+describe("a gradient that is not finite", () => {
+  const spoiled = (batch: Batch, value: number): Batch => ({ ...batch, y: [value, ...batch.y.slice(1)] });
+  const stateOf = (runner: StepRunner, counters: readonly string[]) =>
+    [...runner.states]
+      .filter(([name]) => !counters.includes(name))
+      .map(([name, { data }]) => [name, [...data]]);
+
+  test.each(Object.entries(optimizers))("skips the step: %s", (_, optimizer) => {
+    const model = linearModel(4, FEATURES);
+    for (const clip of [undefined, { globalNorm: 0.5 }]) {
+      const config = recipe(optimizer, { clip });
+      const layout = layoutParameters(model.parameters, config, twoBuffers);
+      const train = checked(buildTrainStep(model, config, layout, gradients));
+      const [runner, steady] = [new StepRunner(layout, initial, 7), new StepRunner(layout, initial, 7)];
+      const good = [0, 1].map((s) => batchTensors(drawBatch(4, FEATURES, s)));
+      // The last one is finite in the reference, but its norm is no f32.
+      const bad = [Number.NaN, Number.POSITIVE_INFINITY, 1e39].map((value) =>
+        batchTensors(spoiled(drawBatch(4, FEATURES, 9), value)),
+      );
+      for (const inputs of good) steady.run(train, inputs);
+      runner.run(train, good[0]!);
+      const before = stateOf(runner, ["skipped"]);
+      bad.forEach((inputs, i) => {
+        expect(scalar(runner.run(train, inputs), "skipped")).toBe(i + 1);
+        expect(stateOf(runner, ["skipped"])).toEqual(before);
+      });
+      expect(scalar(runner.run(train, good[1]!), "skipped")).toBe(3);
+      expect(stateOf(runner, ["skipped"])).toEqual(stateOf(steady, ["skipped"]));
+      expect([...runner.states.get("step")!.data]).toEqual([2]);
+    }
+  });
+
+  test("of one micro-batch skips the whole step and leaves nothing behind", () => {
+    const model = linearModel(4, FEATURES);
+    const config = recipe(optimizers.adamw!, { clip: { globalNorm: 0.5 }, accumulate: 3 });
+    const layout = layoutParameters(model.parameters, config, oneBuffer);
+    const train = checked(buildTrainStep(model, config, layout, gradients));
+    const accumulate = checked(buildAccumulateStep(model, config, layout, gradients));
+    for (const bad of [0, 1, 2]) {
+      const runner = new StepRunner(layout, initial, 7);
+      const before = stateOf(runner, ["skipped"]);
+      [0, 1, 2].forEach((micro) => {
+        const batch = drawBatch(4, FEATURES, micro);
+        const inputs = batchTensors(micro === bad ? spoiled(batch, Number.NaN) : batch);
+        runner.run(micro < 2 ? accumulate : train, inputs);
+      });
+      expect(stateOf(runner, ["skipped"])).toEqual(before);
+      expect([...runner.states.get("skipped")!.data]).toEqual([1]);
+    }
+  });
 });
 
 test("a plan without accumulation has no accumulate entry", () => {
@@ -317,18 +375,28 @@ test("a step of SGD in IR text, to see it whole", () => {
     %36 = sum(%35) axes=[0] : f32[]
     %37 = add(%26, %36) : f32[]
     %38 = sqrt(%37) : f32[]
-    %39 = broadcast(%23) axes=[] shape=[64] : f32[64]
-    %40 = mul(%34, %39) : f32[64]
-    %41 = sub(%17, %40) : f32[64]
-    %42 = constant() dtype=i32 value=1 : i32[]
-    %43 = broadcast(%42) axes=[] shape=[1] : i32[1]
-    %44 = add(%2, %43) : i32[1]
+    %39 = is_finite(%38) : bool[]
+    %40 = broadcast(%39) axes=[] shape=[64] : bool[64]
+    %41 = broadcast(%23) axes=[] shape=[64] : f32[64]
+    %42 = mul(%34, %41) : f32[64]
+    %43 = sub(%17, %42) : f32[64]
+    %44 = select(%40, %43, %17) : f32[64]
+    %45 = broadcast(%39) axes=[] shape=[1] : bool[1]
+    %46 = cast(%45) dtype=i32 : i32[1]
+    %47 = add(%2, %46) : i32[1]
+    %48 = not(%39) : bool[]
+    %49 = state() dtype=i32 name=skipped shape=[1] : i32[1]
+    %50 = broadcast(%48) axes=[] shape=[1] : bool[1]
+    %51 = cast(%50) dtype=i32 : i32[1]
+    %52 = add(%49, %51) : i32[1]
     output loss.total = %29
     output objective = %29
     output grad_norm = %38
     output learning_rate = %23
-    update parameters.0 = %41
-    update step = %44
+    output skipped = %52
+    update parameters.0 = %44
+    update step = %47
+    update skipped = %52
     "
   `);
 });

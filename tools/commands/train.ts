@@ -260,6 +260,7 @@ function report(
   const { records, stepsDone, interruptedBy } = outcome;
   const mean = meanLosses(names, records);
   const rate = pairsPerSecond(records);
+  const skipped = records.filter((record) => record.skipped === true).length;
   console.result({
     device: kiln.name,
     software: kiln.isSoftware,
@@ -269,6 +270,7 @@ function report(
       names.map((name) => [name, records.map(({ losses }) => losses[name] ?? null)]),
     ),
     mean,
+    skipped,
     pairsPerSecond: rate,
     vocabulary: batches.vocabulary.length,
     checkpoint: files.checkpoint,
@@ -290,6 +292,11 @@ function report(
     );
     console.say(
       `step ${formatCount(stepsDone)}: ${losses.join(", ")}; ${bold(formatRate(rate))} ${unit}/s on ${kiln.name}`,
+    );
+  }
+  if (skipped > 0) {
+    console.say(
+      `${formatCount(skipped)} of ${formatCount(records.length)} steps were skipped: their gradients were not finite`,
     );
   }
   if (heldOut !== undefined) {

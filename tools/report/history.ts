@@ -7,6 +7,8 @@ export interface StepRecord {
   /** Sentence pairs (examples) of the step, and the time it took on the wall, preparing data included. */
   readonly examples: number;
   readonly ms: number;
+  /** The step changed nothing, as its gradient was not finite: its losses count in no mean. Not kept in the table. */
+  readonly skipped?: boolean;
 }
 
 /** Loss names of a run in the order of the spec. */
@@ -49,12 +51,13 @@ export function recordsUpTo(records: readonly StepRecord[], stepsDone: number): 
   return records.filter((record) => record.step <= stepsDone);
 }
 
-/** Mean over all records of every loss. */
+/** Mean of every loss over all records but those of skipped steps. */
 export function meanLosses(names: LossNames, records: readonly StepRecord[]): Record<string, number> {
+  const counted = records.filter((record) => record.skipped !== true);
   return Object.fromEntries(
     names.map((name) => [
       name,
-      records.reduce((sum, record) => sum + (record.losses[name] ?? Number.NaN), 0) / records.length,
+      counted.reduce((sum, record) => sum + (record.losses[name] ?? Number.NaN), 0) / counted.length,
     ]),
   );
 }

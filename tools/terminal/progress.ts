@@ -42,6 +42,8 @@ interface Status {
     readonly value: number;
     readonly floor: number | undefined;
   }[];
+  /** Steps that changed nothing, as their gradient was not finite. */
+  readonly skipped: number;
   readonly perSecond: number;
   readonly unit: string;
   readonly msLeft: number;
@@ -50,6 +52,7 @@ interface Status {
 class StatusTracker {
   readonly #options: ProgressOptions;
   readonly #recent: StepRecord[] = [];
+  #skipped = 0;
 
   constructor(options: ProgressOptions) {
     this.#options = options;
@@ -58,6 +61,7 @@ class StatusTracker {
   add(record: StepRecord): Status {
     const { totalSteps, names, floors } = this.#options;
     this.#recent.push(record);
+    if (record.skipped === true) this.#skipped += 1;
     // The first step of a run compiles pipelines and fills the read-ahead: no measure of the others.
     if (
       this.#recent.length > rateWindow ||
@@ -71,6 +75,7 @@ class StatusTracker {
       done: record.step,
       total: totalSteps,
       losses: names.map((name) => ({ name, value: record.losses[name] ?? Number.NaN, floor: floors[name] })),
+      skipped: this.#skipped,
       perSecond: (examples / ms) * 1000,
       unit: this.#options.unit,
       msLeft: (ms / this.#recent.length) * (totalSteps - record.step),
@@ -94,6 +99,10 @@ class PlainProgress implements Progress {
     const tenth = Math.max(1, Math.round(status.total / 10));
     const now = performance.now();
     this.#unsaid = status;
+    if (record.skipped === true)
+      this.#console.note(
+        `step ${formatCount(record.step)}: the gradient is not finite, so the step was skipped`,
+      );
     if (status.done % tenth === 0 || now - this.#saidAt > 10_000) this.#say(status, now);
   }
 
@@ -117,10 +126,15 @@ export function plainLine(status: Status): string {
       ({ name, value, floor }) =>
         `${name} ${formatLoss(value)}${floor === undefined ? "" : ` (best ${formatLoss(floor)})`}`,
     ),
+    ...skippedWords(status),
     `${formatRate(status.perSecond)} ${status.unit}/s`,
     ...(status.done < status.total ? [`${formatTimeLeft(status.msLeft)} left`] : []),
   ];
   return parts.join("  ");
+}
+
+function skippedWords({ skipped }: Status): readonly string[] {
+  return skipped === 0 ? [] : [`${formatCount(skipped)} skipped`];
 }
 
 class BarProgress implements Progress {
@@ -168,14 +182,15 @@ export function barLine(status: Status, columns: number, colours: Colours): stri
     ({ name, value, floor }) =>
       `${dim(name)} ${bold(formatLoss(value))}${floor === undefined ? "" : dim(` (best ${formatLoss(floor)})`)}`,
   );
+  const skipped = skippedWords(status).map(colours.yellow);
   const shortLosses = status.losses.map(({ name, value }) => `${dim(name)} ${bold(formatLoss(value))}`);
   const rate = `${formatRate(status.perSecond)} ${dim(`${status.unit}/s`)}`;
   const left = `${formatTimeLeft(status.msLeft)} ${dim("left")}`;
   const candidates = [
-    [...losses, rate, left],
-    [...shortLosses, rate, left],
-    [...shortLosses, left],
-    shortLosses,
+    [...losses, ...skipped, rate, left],
+    [...shortLosses, ...skipped, rate, left],
+    [...shortLosses, ...skipped, left],
+    [...shortLosses, ...skipped],
   ];
   const room = columns - 1;
   for (const words of candidates) {
@@ -187,5 +202,5 @@ export function barLine(status: Status, columns: number, colours: Colours): stri
       status.total === 0 ? width : Math.round((Math.min(status.done, status.total) / status.total) * width);
     return `${cyan("━".repeat(filled))}${dim("─".repeat(width - filled))}  ${text}`;
   }
-  return [step, ...shortLosses].join(" ");
+  return [step, ...shortLosses, ...skipped].join(" ");
 }

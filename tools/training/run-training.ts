@@ -54,6 +54,7 @@ export async function runTraining(options: RunTrainingOptions): Promise<RunOutco
         losses: report.losses,
         examples: report.examples,
         ms: report.seconds * 1000,
+        skipped: report.skipped,
       };
       records.push(record);
       progress.step(record);
