@@ -42,6 +42,8 @@ describe("history", () => {
     expect(meanLosses(["mlm"], records).mlm).toBeCloseTo((6.25 + 1 / 3 + 5) / 3, 12);
     expect(pairsPerSecond(records)).toBe(80);
     expect(pairsPerSecond([])).toBeNaN();
+    const bad = { step: 4, losses: { mlm: Number.NaN, nsp: 9 }, examples: 32, ms: 1, skipped: true };
+    expect(meanLosses(["mlm", "nsp"], [...records, bad])).toEqual(meanLosses(["mlm", "nsp"], records));
   });
 
   it("smooths without a bias at the start", () => {

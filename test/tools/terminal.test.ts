@@ -151,6 +151,15 @@ describe("progress", () => {
     );
   });
 
+  it("counts skipped steps once there are any", () => {
+    expect(plainLine({ ...status, skipped: 2 })).toBe(
+      "step  30/300  mlm 5.123 (best 2.710)  nsp 0.694  2 skipped  104 pairs/s  1m 05s left",
+    );
+    for (const columns of [200, 80, 60, 40])
+      expect(barLine({ ...status, skipped: 2 }, columns, plain)).toContain("2 skipped");
+    expect(barLine(status, 200, plain)).not.toContain("skipped");
+  });
+
   it.each([200, 100, 80, 60, 46, 40, 20])("fits into %i columns", (columns) => {
     const line = barLine(status, columns, plain);
     if (columns > 40) expect(displayWidth(line)).toBeLessThan(columns);

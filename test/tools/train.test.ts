@@ -54,6 +54,7 @@ describe("train", () => {
       losses: { mlm: expect.any(Array), nsp: expect.any(Array) },
       mean: { mlm: expect.any(Number), nsp: expect.any(Number) },
       pairsPerSecond: expect.any(Number),
+      skipped: 0,
       vocabulary: 18,
       checkpoint: join(folder, "whole", "checkpoint.safetensors"),
       heldOut: { losses: { mlm: expect.any(Number), nsp: expect.any(Number) }, examples: 4 },
