@@ -76,7 +76,7 @@ export function neverFinite(step: number, values: Scalars): KilnError {
   return new KilnError(
     "user",
     `the gradient was not finite in ${mostSkippedInARow} steps in a row, ${step - mostSkippedInARow + 1} to ${step}${losses.length > 0 ? `; ${losses.join(", ")}` : ""}`,
-    `none of them changed the model, so earlier checkpoints are good; ${divergenceHint}`,
+    `none of them changed the model; go on from a checkpoint before them: ${divergenceHint}`,
   );
 }
 

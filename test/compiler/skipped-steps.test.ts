@@ -228,7 +228,7 @@ describe("steps whose gradient is not finite", () => {
     expect(error.message).toBe(
       "the gradient was not finite in 10 steps in a row, 12 to 21; the loss `error` is NaN",
     );
-    expect(error.hint).toMatch(/earlier checkpoints are good; lower the learning rate/);
+    expect(error.hint).toMatch(/go on from a checkpoint before them: lower the learning rate/);
     expect(await failure(() => trainer.save(join(folder, "later.safetensors")))).toBe(error);
     expect(await readdir(folder)).not.toContain("later.safetensors");
     expect((await loadCheckpoint(path)).step).toBe(11);

@@ -58,7 +58,8 @@ export async function runTraining(options: RunTrainingOptions): Promise<RunOutco
       };
       records.push(record);
       progress.step(record);
-      if (due(report.step) && report.step < totalSteps) {
+      // A model that gives no finite gradient must not replace one that did.
+      if (!report.skipped && due(report.step) && report.step < totalSteps) {
         await trainer.save(files.checkpoint);
         await writeHistory();
       }
