@@ -34,13 +34,8 @@ const SIZE_ALIGNMENT = 16;
 export function schedule(graph: Graph, profile: DeviceProfile, options: ScheduleOptions): Schedule {
   const maxBindings = profile.maxStorageBuffersPerShaderStage;
   const prepared = options.fuse ? maskFewRows(graph) : graph;
-  const split = splitWideConcats(splitLongReductions(prepared, profile), maxBindings - 1);
-  let work = new WorkGraph(split);
-  let streams = options.fuse ? findStreams(work, maxBindings) : NO_STREAMS;
-  if (streams.splits.size > 0) {
-    work = new WorkGraph(splitSums(split, streams.splits));
-    streams = findStreams(work, maxBindings);
-  }
+  const work = new WorkGraph(splitGraph(prepared, profile, options.fuse));
+  const streams = options.fuse ? findStreams(work, maxBindings) : NO_STREAMS;
   const realized = chooseRealized(work, streams, options.fuse, maxBindings);
   const planned = (countsUpdatesInPlace: boolean): Plan => {
     const plan = fuse(work, realized, streams, { enabled: options.fuse, maxBindings, countsUpdatesInPlace });
@@ -50,6 +45,18 @@ export function schedule(graph: Graph, profile: DeviceProfile, options: Schedule
   const fits = hopeful.kernels.every(({ kernel }) => kernel.tensors.length <= maxBindings);
   const { context, kernels } = fits ? hopeful : planned(false);
   return layOut(context, kernels);
+}
+
+/** The graph with reductions and concatenations as kernels can take them; sums that a walk over scores takes stay whole. */
+function splitGraph(graph: Graph, profile: DeviceProfile, fuse: boolean): Graph {
+  const maxBindings = profile.maxStorageBuffersPerShaderStage;
+  let walked = graph;
+  let streams = fuse ? findStreams(new WorkGraph(graph), maxBindings) : NO_STREAMS;
+  if (streams.splits.size > 0) {
+    walked = splitSums(graph, streams.splits);
+    streams = findStreams(new WorkGraph(walked), maxBindings);
+  }
+  return splitWideConcats(splitLongReductions(walked, profile, streams.sinks), maxBindings - 1);
 }
 
 interface Plan {

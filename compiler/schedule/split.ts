@@ -14,11 +14,17 @@ const SHORTEST_PIECE = 32;
  * Splits long reductions in two: first over pieces, then over the pieces' results and the elements left over where the
  * pieces do not fill the length.
  * In: any verified graph. Out: no reduction over neighbouring axes is both long and into few rows, by the measure of the
- * device's class. Keeps: values up to the order of summation.
+ * device's class, but for those of `whole`. Keeps: values up to the order of summation.
  */
-export function splitLongReductions(graph: Graph, profile: DeviceProfile): Graph {
+export function splitLongReductions(
+  graph: Graph,
+  profile: DeviceProfile,
+  whole: { readonly has: (id: NodeId) => boolean },
+): Graph {
   const users = usersOf(graph);
-  const splits = graph.nodes.map((node) => splitOf(graph, node, users, profile));
+  const splits = graph.nodes.map((node) =>
+    whole.has(node.id) ? undefined : splitOf(graph, node, users, profile),
+  );
   if (splits.every((split) => split === undefined)) return graph;
   return rewrite(graph, (b, node, inputs) => {
     const split = splits[node.id];
