@@ -249,7 +249,7 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
   const extent = (labels: readonly number[]) => labels.reduce((n, label) => n * sizeOf(label), 1);
   const [batches, ms, ns, ks] = [extent(axes.batch), extent(axes.m), extent(axes.n), extent(axes.k)];
   const tile = chooseTile(profile, batches, ms, ns, ks);
-  const kStep = ks % 4 === 0 ? 4 : 1;
+  const kStep = ks % 4 === 0 ? tile.k : 1;
   const b = new KernelBuilder();
   const batch = b.axis("batch", batches);
   const m = b.axis("m", ms, tileMultiple(ms, tile.m));
