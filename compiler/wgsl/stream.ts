@@ -125,8 +125,9 @@ export function printStream(kernel: StreamKernel): string {
     emitter.bindAxis(row, "i");
     for (const r of reductions) {
       const total = `total_${r.name}[i]`;
-      const all = `((${total}.x + ${total}.y) + (${total}.z + ${total}.w))`;
-      emitter.line(`let ${r.name} = ${r.op === "logsumexp" ? `top_${r.name}[i] + log(${all})` : all};`);
+      emitter.line(`let all_${r.name} = (${total}.x + ${total}.y) + (${total}.z + ${total}.w);`);
+      const result = r.op === "logsumexp" ? `top_${r.name}[i] + log(all_${r.name})` : `all_${r.name}`;
+      emitter.line(`let ${r.name} = ${result};`);
       emitter.bindValue(r.name, r.name, 1);
     }
     const atRow = new Map<Expr, Expr>([[outer, b.addIndex(outer, row)]]);
@@ -134,7 +135,8 @@ export function printStream(kernel: StreamKernel): string {
       emitter.store(s.tensor, b.substitute(s.index, atRow), emitter.emit(b.substitute(s.value, atRow)));
     }
     for (const s of sums) {
-      const end = s.online === undefined ? "" : ` * exp(top_${s.online}[i] - ${s.online})`;
+      // By the total itself: a logsumexp of large scores has few digits after the point.
+      const end = s.online === undefined ? "" : ` / all_${s.online}`;
       emitter.block(`for (var n = 0; n < ${s.n.extent}; n += 4)`, () => {
         emitter.bindAxis(s.n, "n");
         emitter.line(`let result = ${s.name}[i * ${s.n.extent / 4} + (n >> 2u)]${end};`);
