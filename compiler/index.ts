@@ -11,7 +11,13 @@ import { elaborate } from "./elaborate/index.ts";
 import { type ForwardGraph, type Graph, print, verify } from "./graph/index.ts";
 import { optimize, simplifyForward } from "./optimize/index.ts";
 import { type DeviceProfile, type DType, type Program, type Shape, verifyProgram } from "./program/index.ts";
-import { printSchedule, type Schedule, schedule, TensorTooLargeError } from "./schedule/index.ts";
+import {
+  type FusionRule,
+  printSchedule,
+  type Schedule,
+  schedule,
+  TensorTooLargeError,
+} from "./schedule/index.ts";
 import { analyze, type LoadFile, type TypedModel } from "./semantics/index.ts";
 import {
   buildAccumulateStep,
@@ -46,6 +52,8 @@ export interface CompileOptions extends CheckOptions {
   readonly profile: DeviceProfile;
   /** False: one kernel an op. Default true. */
   readonly fuse?: boolean;
+  /** Fusion rules to switch off. Default: none. */
+  readonly without?: readonly FusionRule[];
   /** Default: all that the spec's training needs, and `evaluate` and `encode`. */
   readonly entries?: readonly EntryName[];
   /** Verifies the graph between passes and the finished plan (tests do). Default false. */
@@ -75,7 +83,12 @@ export interface CompileResult extends CheckResult {
   /** Absent if there is an error. */
   readonly program?: Program;
   /** Texts of the stages of every entry, for people. Computed when asked for. */
-  readonly stages?: { readonly graph: () => string; readonly schedule: () => string };
+  readonly stages?: {
+    readonly graph: () => string;
+    readonly schedule: () => string;
+    /** The schedules themselves; steps are numbered as in the program's entries. */
+    readonly schedules: ReadonlyMap<EntryName, Schedule>;
+  };
   /** Milliseconds by stage. */
   readonly timings: Readonly<Record<string, number>>;
 }
@@ -120,7 +133,9 @@ export function compile(root: string, options: CompileOptions): CompileResult {
       graphs.set(name, graph);
       schedules.set(
         name,
-        timed("schedule", () => schedule(graph, profile, { fuse: options.fuse ?? true })),
+        timed("schedule", () =>
+          schedule(graph, profile, { fuse: options.fuse ?? true, without: options.without ?? [] }),
+        ),
       );
     }
     const program = timed("assemble", () =>
@@ -159,6 +174,7 @@ export function compile(root: string, options: CompileOptions): CompileResult {
     const stages = {
       graph: () => text(graphs, (graph) => print(graph, { origins: true })),
       schedule: () => text(schedules, printSchedule),
+      schedules,
     };
     return { ...result, program, stages, timings };
   } catch (thrown) {

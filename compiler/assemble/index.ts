@@ -57,10 +57,14 @@ export function assemble({ about, states, entries, print }: AssembleInput): Prog
   const made = schedules.map(({ name, schedule }): readonly [string, ProgramEntry] => {
     const steps = schedule.steps.map((step): ProgramStep => {
       if (step.kind !== "dispatch") return step;
-      const { kernel, ...rest } = step;
+      const { kernel, bindings, label, bytesRead, bytesWritten } = step;
       const { workgroups } = launchOf(kernel);
       return {
-        ...rest,
+        kind: "dispatch",
+        bindings,
+        label,
+        bytesRead,
+        bytesWritten,
         kernel: kernelNumber(kernel),
         workgroups: spread(workgroups, about.profile.maxComputeWorkgroupsPerDimension),
         flops: kernel.flops,

@@ -27,6 +27,8 @@ interface KernelBase {
   readonly workgroupSize: number;
   /** Floating-point operations of one dispatch, an estimate from the expressions. */
   readonly flops: number;
+  /** The fusion rules that made it, for people: no part of its identity. */
+  readonly rules: readonly string[];
 }
 
 /** Every element of `axis` on its own: elementwise chains, gathers, copies. */

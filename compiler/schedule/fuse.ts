@@ -1,5 +1,6 @@
 import type { NodeId } from "../graph/index.ts";
 import { Domains, producersOf, type ReadPlace, type RowShape, rowShapeOf } from "./domain.ts";
+import type { FusionRule } from "./rules.ts";
 import { lowerStream, ONE_BY_ONE } from "./stream-lowering.ts";
 import { sourcesOfSink } from "./stream-sources.ts";
 import type { Streams } from "./streams.ts";
@@ -15,6 +16,8 @@ export interface Group {
   rowShape: RowShape | undefined;
   /** Of a matmul: the sum of its right operand over the contraction, a bias gradient for instance. Also a vertex. */
   rhsSum: NodeId | undefined;
+  /** By which its vertices came together. */
+  readonly rules: Set<FusionRule>;
   /** Groups that must run before. */
   readonly before: Set<Group>;
   firstPosition: number;
@@ -51,6 +54,8 @@ export interface FusionOptions {
    * shows whether it does.
    */
   readonly countsUpdatesInPlace: boolean;
+  /** Those in force. */
+  readonly rules: ReadonlySet<FusionRule>;
 }
 
 /** A contraction narrower than this in any direction is summed row by row: a register tile would be mostly waste. */
@@ -102,6 +107,7 @@ class Merger {
   readonly #streams: Streams;
   readonly #maxBindings: number;
   readonly #countsUpdatesInPlace: boolean;
+  readonly #rules: ReadonlySet<FusionRule>;
   readonly #sources = new Map<NodeId, readonly NodeId[]>();
   readonly #readers = new Map<NodeId, NodeId[]>();
   readonly #reductionsByKey = new Map<string, Group[]>();
@@ -116,6 +122,7 @@ class Merger {
     this.#domains = new Domains(work, realized);
     this.#maxBindings = options.maxBindings;
     this.#countsUpdatesInPlace = options.countsUpdatesInPlace;
+    this.#rules = options.rules;
     for (const id of realized) {
       if (streams.scores.has(id)) continue;
       const sources = [...this.#readsOf(id, realized).keys()];
@@ -181,7 +188,7 @@ class Merger {
     if (isHero(node)) kind = node.op === "scatter_add" ? "segment" : "row";
     if (isHero(node) && this.#isTileable(id)) kind = "matmul";
     if (isSink) kind = this.#streams.sinks.get(id)!.stream === "batch" ? "score_sum" : "stream";
-    if (enabled && kind === "matmul" && this.#takeInSum(id)) return;
+    if (enabled && kind === "matmul" && this.#rules.has("sums") && this.#takeInSum(id)) return;
     const group: Group = {
       id: this.groups.length,
       kind,
@@ -189,6 +196,7 @@ class Merger {
       count: this.#work.count(id),
       rowShape: kind === "row" ? rowShapeOf(this.#work, id) : undefined,
       rhsSum: undefined,
+      rules: new Set(isSink ? ["attention"] : []),
       before: new Set(),
       firstPosition: this.#position,
     };
@@ -241,6 +249,7 @@ class Merger {
     group.count = work.count(id);
     group.rowShape = undefined;
     group.rhsSum = sum;
+    group.rules.add("sums");
     group.vertices.length = 0;
     this.#add(group, id);
     this.#add(group, sum);
@@ -281,6 +290,7 @@ class Merger {
       if (group !== undefined) groups.add(group);
     }
     const vertical = [...groups].sort((a, b) => b.firstPosition - a.firstPosition);
+    if (!this.#rules.has("beside")) return vertical;
     const shape = rowShapeOf(this.#work, id);
     const isReduction = isHero(this.#work.node(id));
     const beside = isReduction && shape !== undefined ? (this.#reductionsByKey.get(shape.key) ?? []) : [];
@@ -326,6 +336,8 @@ class Merger {
     };
     const fit = this.#fits(group, id);
     if (fit !== true) return refuse(fit);
+    const rule = this.#ruleOf(group, id);
+    if (!this.#rules.has(rule)) return refuse(`the rule \`${rule}\` is switched off`);
     for (const source of this.#sources.get(id)!) {
       if (this.groupOf.get(source) === group) continue;
       for (const producer of producersOf(this.#work, source)) {
@@ -344,7 +356,16 @@ class Merger {
       this.#addReduction(group);
     }
     this.#add(group, id);
+    group.rules.add(rule);
     return true;
+  }
+
+  /** The rule by which `id` would join the group. */
+  #ruleOf(group: Group, id: NodeId): FusionRule {
+    if (this.#streams.sinks.has(id)) return "attention";
+    if (!this.#sources.get(id)!.some((source) => this.groupOf.get(source) === group)) return "beside";
+    if (group.vertices.some((vertex) => this.#work.node(vertex).op === "einsum")) return "epilogue";
+    return group.kind === "row" || isHero(this.#work.node(id)) ? "rows" : "elementwise";
   }
 
   /** Whether `id` reads the group's results only where the group has them at hand. */

@@ -10,7 +10,9 @@ import { type FusionPlan, fuse, type Group } from "./fuse.ts";
 import { type BuildContext, buildKernel, type PlanTensor } from "./kernels.ts";
 import { maskFewRows } from "./mask-rows.ts";
 import { type LiveRange, planMemory } from "./memory.ts";
+import { provenanceOf } from "./provenance.ts";
 import { chooseRealized } from "./realize.ts";
+import { type FusionRule, rulesWithout } from "./rules.ts";
 import type { Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";
 import { buildSegment } from "./segment.ts";
 import { splitLongReductions, splitSums, splitWideConcats } from "./split.ts";
@@ -18,13 +20,17 @@ import { findStreams, NO_STREAMS } from "./streams.ts";
 import { orderGroups, TensorHomes } from "./tensors.ts";
 import { WorkGraph } from "./work-graph.ts";
 
+export { type DataFlow, dataFlowOf } from "./data-flow.ts";
 export { planMemory } from "./memory.ts";
 export { printSchedule } from "./print.ts";
-export type { Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";
+export { type FusionRule, fusionRuleNames, fusionRules, isFusionRule } from "./rules.ts";
+export type { ArenaTensor, Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";
 
 export interface ScheduleOptions {
   /** False: one kernel an op (constants, counters, broadcasts and reshapes aside). */
   readonly fuse: boolean;
+  /** Rules that are switched off. Default: none. */
+  readonly without?: readonly FusionRule[];
 }
 
 /** WebGPU guarantees this much alignment of bound sizes for vec4 access. */
@@ -33,13 +39,16 @@ const SIZE_ALIGNMENT = 16;
 /** @throws RangeError naming the tensor where one does not fit into a buffer of the device */
 export function schedule(graph: Graph, profile: DeviceProfile, options: ScheduleOptions): Schedule {
   const maxBindings = profile.maxStorageBuffersPerShaderStage;
-  const prepared = options.fuse ? maskFewRows(graph) : graph;
-  const work = new WorkGraph(splitGraph(prepared, profile, options.fuse));
-  const streams = options.fuse ? findStreams(work, maxBindings) : NO_STREAMS;
-  const realized = chooseRealized(work, streams, options.fuse, maxBindings);
+  const enabled = options.fuse;
+  const rules = rulesWithout(options.without ?? []);
+  const prepared = enabled && rules.has("masked_sums") ? maskFewRows(graph) : graph;
+  const walks = enabled && rules.has("attention");
+  const work = new WorkGraph(splitGraph(prepared, profile, walks));
+  const streams = walks ? findStreams(work, maxBindings) : NO_STREAMS;
+  const realized = chooseRealized(work, streams, enabled, maxBindings, rules);
   const planned = (countsUpdatesInPlace: boolean): Plan => {
-    const plan = fuse(work, realized, streams, { enabled: options.fuse, maxBindings, countsUpdatesInPlace });
-    return planKernels(work, realized, plan, profile);
+    const plan = fuse(work, realized, streams, { enabled, maxBindings, countsUpdatesInPlace, rules });
+    return planKernels(work, realized, plan, profile, rules.has("in_place"));
   };
   const hopeful = planned(true);
   const fits = hopeful.kernels.every(({ kernel }) => kernel.tensors.length <= maxBindings);
@@ -48,10 +57,10 @@ export function schedule(graph: Graph, profile: DeviceProfile, options: Schedule
 }
 
 /** The graph with reductions and concatenations as kernels can take them; sums that a walk over scores takes stay whole. */
-function splitGraph(graph: Graph, profile: DeviceProfile, fuse: boolean): Graph {
+function splitGraph(graph: Graph, profile: DeviceProfile, walks: boolean): Graph {
   const maxBindings = profile.maxStorageBuffersPerShaderStage;
   let walked = graph;
-  let streams = fuse ? findStreams(new WorkGraph(graph), maxBindings) : NO_STREAMS;
+  let streams = walks ? findStreams(new WorkGraph(graph), maxBindings) : NO_STREAMS;
   if (streams.splits.size > 0) {
     walked = splitSums(graph, streams.splits);
     streams = findStreams(new WorkGraph(walked), maxBindings);
@@ -69,8 +78,9 @@ function planKernels(
   realized: ReadonlySet<NodeId>,
   plan: FusionPlan,
   profile: DeviceProfile,
+  updatesInPlace: boolean,
 ): Plan {
-  const homes = new TensorHomes(work, plan);
+  const homes = new TensorHomes(work, plan, updatesInPlace);
   const extraTensors = new Map<number, PlanTensor>();
   const context: BuildContext = { work, realized, plan, homes, profile, extraTensors };
   const kernels = orderGroups(plan, homes).flatMap((group) =>
@@ -82,7 +92,7 @@ function planKernels(
 }
 
 function layOut(context: BuildContext, kernels: Plan["kernels"]): Schedule {
-  const { work, plan, homes, profile, extraTensors } = context;
+  const { work, homes, profile, extraTensors } = context;
   const bytesOf = (id: number): number => {
     const shape = extraTensors.get(id)?.type.shape ?? work.node(id).type.shape;
     return Math.ceil((elementCount(shape) * 4) / SIZE_ALIGNMENT) * SIZE_ALIGNMENT;
@@ -164,7 +174,12 @@ function layOut(context: BuildContext, kernels: Plan["kernels"]): Schedule {
       ...memory.arenaBytes.map((sizeBytes, i) => ({ name: `arena.${i}`, sizeBytes })),
       ...[...packNames].map(([id, name]) => ({ name, sizeBytes: bytesOf(id) })),
     ],
-    unfused: refusalsOf(context, plan),
+    nodes: work.nodes,
+    unfused: refusalsOf(context, kernels),
+    arenaTensors: live.map(({ id, first, last }) => {
+      const { buffer, offsetBytes, sizeBytes } = rangeOf(id);
+      return { label: describeTensor(context, id), buffer, offsetBytes, sizeBytes, first, last };
+    }),
   };
 }
 
@@ -180,6 +195,8 @@ function dispatchOf(
   const bytes = (tensors: readonly Kernel["tensors"][number][]) =>
     tensors.reduce((total, t) => total + Math.min(t.elementCount, most) * 4, 0);
   const { origin } = context.work.node(group.vertices[0]!);
+  const positions = (touched: ReadonlySet<number>) =>
+    kernel.tensors.flatMap((t, i) => (touched.has(t.tensor) ? [i] : []));
   return {
     kind: "dispatch",
     kernel,
@@ -187,6 +204,9 @@ function dispatchOf(
     label: [kernel.name, origin.path, origin.at].filter((part) => part !== "").join("  "),
     bytesRead: bytes(kernel.tensors.filter((t) => read.has(t.tensor))),
     bytesWritten: bytes(kernel.tensors.filter((t) => written.has(t.tensor))),
+    reads: positions(read),
+    writes: positions(written),
+    nodes: provenanceOf(context, group).nodes,
   };
 }
 
@@ -206,14 +226,37 @@ function describeTensor(context: BuildContext, id: number): string {
   return `${origin.label || op} ${type.dtype}[${type.shape.join(", ")}]${where === "" ? "" : ` (${where})`}`;
 }
 
-function refusalsOf(context: BuildContext, plan: FusionPlan): readonly Unfused[] {
-  return plan.refusals
+function refusalsOf(context: BuildContext, kernels: Plan["kernels"]): readonly Unfused[] {
+  const { plan } = context;
+  const dispatchesOf = new Map<Group, number[]>();
+  kernels.forEach(({ group }, at) => {
+    dispatchesOf.set(group, [...(dispatchesOf.get(group) ?? []), at]);
+  });
+  const dispatchesAt = (id: NodeId): readonly number[] => dispatchesOf.get(plan.groupOf.get(id)!)!;
+  const refused = plan.refusals
     .filter(({ producer, consumer }) => plan.groupOf.get(producer) !== plan.groupOf.get(consumer))
-    .map(({ producer, consumer, reason }) => ({
-      producer: describeTensor(context, producer),
-      consumer: describeTensor(context, consumer),
-      reason,
-    }));
+    .flatMap(({ producer, consumer, reason }) =>
+      dispatchesAt(consumer).map((consumerDispatch) => ({
+        producer: describeTensor(context, producer),
+        consumer: describeTensor(context, consumer),
+        producerDispatch: dispatchesAt(producer).at(-1)!,
+        consumerDispatch,
+        reason,
+      })),
+    );
+  const stages = [...dispatchesOf].flatMap(([group, dispatches]) => {
+    const name = describeTensor(context, group.vertices[0]!);
+    return dispatches.flatMap((consumerDispatch, i) =>
+      dispatches.slice(0, i).map((producerDispatch) => ({
+        producer: name,
+        consumer: name,
+        producerDispatch,
+        consumerDispatch,
+        reason: "a sum of equal indices runs in stages",
+      })),
+    );
+  });
+  return [...refused, ...stages];
 }
 
 /** A tensor larger than a buffer of the device: the spec's sizes must shrink. */

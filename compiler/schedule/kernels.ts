@@ -15,6 +15,7 @@ import type { DeviceProfile } from "../program/index.ts";
 import { indexOf, makeRowDomain, reductionBody } from "./domain.ts";
 import type { FusionPlan, Group } from "./fuse.ts";
 import { Lowering } from "./lower.ts";
+import { provenanceOf } from "./provenance.ts";
 import { buildScoreSum, buildStream } from "./stream-kernel.ts";
 import type { TensorHomes } from "./tensors.ts";
 import { chooseNeighbours, chooseTile, flopsOf, isVectorIndex, tileMultiple, vectorGain } from "./tile.ts";
@@ -355,6 +356,7 @@ export function describe(
   readonly name: string;
   readonly comments: readonly string[];
   readonly tensors: readonly KernelTensor[];
+  readonly rules: readonly string[];
 } {
   const { work, homes, plan } = context;
   const loaded = new Set<number>(alsoRead);
@@ -385,6 +387,7 @@ export function describe(
     name: kernelName(visible.map((id) => work.node(id).origin.label || work.node(id).op)),
     comments,
     tensors,
+    rules: provenanceOf(context, group).rules,
   };
 }
 

@@ -1,8 +1,11 @@
 import { elementCount, type Graph, type GraphBuilder, type NodeOf } from "../graph/index.ts";
-import { ADDED, rewrite } from "./split.ts";
+import { rewrite } from "./split.ts";
 
 /** Up to so many rows it costs less to read the updates once a row than to find out which of them belong together. */
 const FEW_ROWS = 8;
+
+/** The pass of nodes that sum under a mask. */
+export const MASKED = "masked sums";
 
 /**
  * Sums of equal indices into a few rows (which segment, which of two classes) as masked sums.
@@ -13,7 +16,7 @@ export function maskFewRows(graph: Graph): Graph {
   if (!graph.nodes.some((node) => node.op === "scatter_add" && node.attrs.rows <= FEW_ROWS)) return graph;
   return rewrite(graph, (b, node, inputs) => {
     if (node.op !== "scatter_add" || node.attrs.rows > FEW_ROWS) return b.make(node.op, inputs, node.attrs);
-    return b.withOrigin({ pass: ADDED }, () => maskedSums(b, node, inputs));
+    return b.withOrigin({ pass: MASKED }, () => maskedSums(b, node, inputs));
   });
 }
 

@@ -1,33 +1,92 @@
 import type { Kernel } from "../kernel/index.ts";
-import type { Schedule } from "./schedule.ts";
+import { dataFlowOf, nameAt } from "./data-flow.ts";
+import type { Schedule, ScheduledDispatch, ScheduledStep } from "./schedule.ts";
 
-/** One line a step: number, kind and size, name, what it reads, what it writes; then why kernels stayed apart. */
+/** Pairs of kernels shown for each reason. */
+const SHOWN_PAIRS = 12;
+
+/**
+ * Three parts in columns: a line a step (kernel, shape, the rules that made it, name, what it reads and writes, where it
+ * comes from), a line an arena tensor (place and dispatches between which it is alive), and the reasons why kernels that
+ * pass something on stayed apart.
+ */
 export function printSchedule(schedule: Schedule): string {
-  const lines = schedule.steps.map((step, i) => {
-    const number = String(i).padStart(4);
-    if (step.kind === "clear")
-      return `${number}  clear   ${step.range.buffer}+${step.range.offsetBytes} (${step.range.sizeBytes} bytes)`;
-    if (step.kind === "copy")
-      return `${number}  copy    ${step.from.buffer}+${step.from.offsetBytes} -> ${step.to.buffer}`;
-    const { kernel } = step;
-    const tensors = kernel.tensors.map((t, j) => {
-      const range = step.bindings[j]!;
-      return `${t.name.replace(/^t_/, "")}@${range.buffer}+${range.offsetBytes}`;
-    });
-    return `${number}  ${kernel.kind.padEnd(7)} ${sizeOf(kernel).padEnd(24)} ${step.label}\n        ${tensors.join(" ")}`;
-  });
-  const reasons = new Map<string, number>();
-  for (const { reason } of schedule.unfused) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-  const scratch = schedule.scratch.map((s) => `${s.name} ${s.sizeBytes} bytes`).join(", ");
-  return [
-    ...lines,
-    `scratch: ${scratch}`,
-    ...[...reasons].map(([reason, count]) => `not fused, ${count} times: ${reason}`),
-    "",
-  ].join("\n");
+  return [...stepLines(schedule), ...memoryLines(schedule), ...reasonLines(schedule), ""].join("\n");
 }
 
-function sizeOf(kernel: Kernel): string {
+/** Dispatches are numbered, as everywhere; clears and copies are not. */
+function stepLines(schedule: Schedule): readonly string[] {
+  let dispatch = 0;
+  return columns([
+    ["#", "kernel", "shape", "rules", "name", "from", "reads -> writes"],
+    ...schedule.steps.map((step) => cellsOf(step, step.kind === "dispatch" ? `${dispatch++}` : "")),
+  ]);
+}
+
+function cellsOf(step: ScheduledStep, number: string): readonly string[] {
+  switch (step.kind) {
+    case "clear":
+      return [number, "clear", "", "", "", "", `-> ${rangeText(step.range)}`];
+    case "copy":
+      return [number, "copy", "", "", "", "", `${rangeText(step.from)} -> ${rangeText(step.to)}`];
+    case "dispatch": {
+      const { kernel } = step;
+      const [name = "", ...places] = step.label.split("  ");
+      const list = (positions: readonly number[]) =>
+        positions.map((position) => nameAt(step, position)).join(", ");
+      const passed = `${list(step.reads)} -> ${list(step.writes)}`.trim();
+      const rules = kernel.rules.join(" ") || "-";
+      return [number, kernel.kind, shapeOf(kernel), rules, name, places.join("  "), passed];
+    }
+    default:
+      return step satisfies never;
+  }
+}
+
+function rangeText(range: ScheduledDispatch["bindings"][number]): string {
+  return `${range.buffer}+${range.offsetBytes} (${range.sizeBytes} bytes)`;
+}
+
+function memoryLines(schedule: Schedule): readonly string[] {
+  const sizes = schedule.scratch.map((s) => `${s.name} ${s.sizeBytes} bytes`).join(", ");
+  const places = [...schedule.arenaTensors].sort(
+    (a, b) => a.buffer.localeCompare(b.buffer) || a.offsetBytes - b.offsetBytes || a.first - b.first,
+  );
+  const lines = columns([
+    ["arena", "offset", "bytes", "alive", "tensor"],
+    ...places.map((t) => [
+      t.buffer,
+      `${t.offsetBytes}`,
+      `${t.sizeBytes}`,
+      t.first === t.last ? `${t.first}` : `${t.first}-${t.last}`,
+      t.label,
+    ]),
+  ]);
+  return [
+    "",
+    `memory: ${sizes === "" ? "states and inputs only" : sizes}`,
+    ...(places.length > 0 ? lines : []),
+  ];
+}
+
+function reasonLines(schedule: Schedule): readonly string[] {
+  const pairs = new Map<string, string[]>();
+  for (const { producer, consumer, reason } of dataFlowOf(schedule)) {
+    const list = pairs.get(reason);
+    if (list === undefined) pairs.set(reason, [`${producer}>${consumer}`]);
+    else list.push(`${producer}>${consumer}`);
+  }
+  if (pairs.size === 0) return [];
+  const lines = [...pairs]
+    .sort(([, a], [, b]) => b.length - a.length)
+    .map(([reason, list]) => {
+      const rest = list.length > SHOWN_PAIRS ? ` ... ${list.length - SHOWN_PAIRS} more` : "";
+      return [`${list.length}x`, reason, list.slice(0, SHOWN_PAIRS).join(" ") + rest];
+    });
+  return ["", "stayed apart (writer>reader):", ...columns(lines)];
+}
+
+function shapeOf(kernel: Kernel): string {
   switch (kernel.kind) {
     case "map":
       return `${kernel.axis.extent}`;
@@ -44,4 +103,22 @@ function sizeOf(kernel: Kernel): string {
     default:
       return kernel satisfies never;
   }
+}
+
+/** Cells padded to their column's width, two blanks apart; columns of numbers at the right; nothing trails. */
+function columns(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths: number[] = [];
+  const isNumber: boolean[] = [];
+  for (const row of rows) {
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, cell.length);
+    });
+  }
+  for (const i of widths.keys()) isNumber[i] = rows.slice(1).every((row) => /^\d*x?$/.test(row[i] ?? ""));
+  return rows.map((row) =>
+    row
+      .map((cell, i) => (isNumber[i] === true ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+      .join("  ")
+      .trimEnd(),
+  );
 }

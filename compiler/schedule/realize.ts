@@ -1,4 +1,5 @@
 import type { Node, NodeId } from "../graph/index.ts";
+import type { FusionRule } from "./rules.ts";
 import { ADDED } from "./split.ts";
 import type { Streams } from "./streams.ts";
 import { isHero, type WorkGraph } from "./work-graph.ts";
@@ -55,6 +56,12 @@ export function isMovement(node: Node): boolean {
   }
 }
 
+/** Movement that costs nothing whatever reads it, with fusion or without, as in any framework. */
+export function isFree(node: Node): boolean {
+  if (node.op === "broadcast" || node.op === "reshape" || node.op === "stop_gradient") return true;
+  return isMovement(node) && node.origin.pass === ADDED;
+}
+
 /** A prologue is computed again for every tile that reads the operand: only this much is worth it. */
 const PROLOGUE_COST = 3;
 /** From here on, two readers compute a value once and read it rather than computing it twice. */
@@ -72,12 +79,14 @@ const MOST_READS = 5;
  * @param streams what is computed inside kernels that walk scores alone
  * @param maxBindings storage buffers that a kernel may bind
  * @param fuse when false every op is realized, but for constants, counters and what is index arithmetic in any framework
+ * @param rules those in force; an op that one of the others would have computed inside its reader is realized
  */
 export function chooseRealized(
   work: WorkGraph,
   streams: Streams,
   fuse: boolean,
   maxBindings: number,
+  rules: ReadonlySet<FusionRule>,
 ): ReadonlySet<NodeId> {
   const realized = new Set<NodeId>();
   const cost = new Float64Array(work.nodes.length);
@@ -103,15 +112,8 @@ export function chooseRealized(
     cost[node.id] = own;
     reads[node.id] = [...sources];
     const choose = fuse
-      ? worthRealizing(work, node, own, reads[node.id]!, readers[node.id]!)
-      : !(
-          node.op === "constant" ||
-          node.op === "iota" ||
-          node.op === "broadcast" ||
-          node.op === "reshape" ||
-          node.op === "stop_gradient" ||
-          (isMovement(node) && node.origin.pass === ADDED)
-        );
+      ? worthRealizing(work, node, own, reads[node.id]!, readers[node.id]!) || isRuledOut(work, node, rules)
+      : !(node.op === "constant" || node.op === "iota" || isFree(node));
     const isInterior = streams.interior.has(node.id);
     if (work.isRequired(node.id) || isHero(node) || (choose && !isInterior)) realized.add(node.id);
   }
@@ -171,6 +173,22 @@ function worthRealizing(
   const bigReads = reads.filter((source) => work.count(source) * 16 >= count).length;
   if (readers.size >= 2 && bigReads >= 1 && (cost >= SHARED_COST || bigReads >= 2)) return true;
   return cost >= BROADCAST_COST && reads.length > 0 && isBroadcast(work, node.id, count);
+}
+
+/** Whether some reader of a node would compute it by a rule that is switched off. */
+function isRuledOut(work: WorkGraph, node: Node, rules: ReadonlySet<FusionRule>): boolean {
+  if (node.op === "constant" || node.op === "iota" || isFree(node)) return false;
+  if (isMovement(node)) return !rules.has("movement");
+  const isReadBy = (id: NodeId, wanted: (reader: Node) => boolean): boolean =>
+    work.users[id]!.some((user) => {
+      const reader = work.node(user);
+      return isMovement(reader) ? isReadBy(user, wanted) : wanted(reader);
+    });
+  return (
+    (!rules.has("elementwise") && isReadBy(node.id, (reader) => !isHero(reader))) ||
+    (!rules.has("rows") && isReadBy(node.id, (reader) => isHero(reader) && reader.op !== "einsum")) ||
+    (!rules.has("prologue") && isReadBy(node.id, (reader) => isHero(reader) && reader.op === "einsum"))
+  );
 }
 
 /** The heroes and required nodes that would compute each node, if nothing else were realized (at most 4 are told apart). */

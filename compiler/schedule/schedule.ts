@@ -1,3 +1,4 @@
+import type { Node, NodeId } from "../graph/index.ts";
 import type { Kernel } from "../kernel/index.ts";
 import type { BufferRange, TensorPlace } from "../program/index.ts";
 
@@ -9,6 +10,11 @@ export interface ScheduledDispatch {
   readonly label: string;
   readonly bytesRead: number;
   readonly bytesWritten: number;
+  /** Positions in `bindings` of what the kernel reads, and of what it writes; a tensor may be both. */
+  readonly reads: readonly number[];
+  readonly writes: readonly number[];
+  /** What it computes: ids in `Schedule.nodes`. Two schedules of one graph share these ids. */
+  readonly nodes: readonly NodeId[];
 }
 
 export type ScheduledStep =
@@ -20,7 +26,21 @@ export type ScheduledStep =
 export interface Unfused {
   readonly producer: string;
   readonly consumer: string;
+  /** Their kernels, by the number of the dispatch, counted from 0. */
+  readonly producerDispatch: number;
+  readonly consumerDispatch: number;
   readonly reason: string;
+}
+
+/** A tensor in an arena: its place, and the first and last dispatch that touches it, counted from 0. */
+export interface ArenaTensor {
+  readonly label: string;
+  readonly buffer: string;
+  readonly offsetBytes: number;
+  readonly sizeBytes: number;
+  readonly first: number;
+  /** The number of dispatches where it is read after all of them: an output, or an update that is copied. */
+  readonly last: number;
 }
 
 export interface Schedule {
@@ -29,5 +49,8 @@ export interface Schedule {
   readonly inputs: readonly TensorPlace[];
   /** Buffers that this schedule needs beside the states and inputs, by name and bytes. */
   readonly scratch: readonly { readonly name: string; readonly sizeBytes: number }[];
+  /** The graph as it was scheduled, with long reductions split and copies added. */
+  readonly nodes: readonly Node[];
   readonly unfused: readonly Unfused[];
+  readonly arenaTensors: readonly ArenaTensor[];
 }

@@ -22,12 +22,13 @@ export class TensorHomes {
   readonly orderedBefore: ReadonlyMap<Group, ReadonlySet<Group>>;
   readonly #work: WorkGraph;
 
-  constructor(work: WorkGraph, plan: FusionPlan) {
+  /** @param mayReplace false: every update goes through the arena and a copy */
+  constructor(work: WorkGraph, plan: FusionPlan, mayReplace: boolean) {
     this.#work = work;
     const inPlace = new Map<NodeId, string>();
     const ordered = new Map<Group, Set<Group>>();
     const readers = stateReaders(work, plan);
-    for (const { state, node } of work.updates) {
+    for (const { state, node } of mayReplace ? work.updates : []) {
       const group = plan.groupOf.get(node);
       if (group === undefined || !canOverwrite(work, plan, group, node, state)) continue;
       const others = [...(readers.get(state) ?? [])].filter((g) => g !== group);

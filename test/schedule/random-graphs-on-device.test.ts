@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { evaluate, type Graph, GraphBuilder, type NodeId, tensor } from "../../compiler/graph/index.ts";
+import { fusionRuleNames } from "../../compiler/schedule/index.ts";
 import { type KilnDevice, openDevice } from "../../runtime/device/index.ts";
 import { randomNumbers } from "../ops/draw.ts";
 import { relativeError, runOnDevice } from "./run-graph.ts";
@@ -184,10 +185,17 @@ describe("random graphs give on a device what the float64 reference gives", () =
     const leaves = leavesOf(graph, seed);
     const expected = evaluate(graph, leaves);
     for (const deviceClass of ["software", "gpu"] as const) {
-      for (const fuse of [true, false]) {
+      // The rules take turns at being switched off.
+      const without = fusionRuleNames[seed % fusionRuleNames.length]!;
+      const ways = [
+        { told: "fused", fuse: true, off: [] },
+        { told: "unfused", fuse: false, off: [] },
+        { told: `without ${without}`, fuse: true, off: [without] },
+      ];
+      for (const way of ways) {
         const profile = { ...software.profile, ...narrow, deviceClass };
-        const actual = await runOnDevice(graph, leaves, { ...software, profile }, fuse);
-        const told = `${deviceClass}, ${fuse ? "" : "un"}fused`;
+        const actual = await runOnDevice(graph, leaves, { ...software, profile }, way.fuse, way.off);
+        const told = `${deviceClass}, ${way.told}`;
         for (const [name, value] of expected.outputs)
           expect(relativeError(actual.outputs.get(name)!, value), `output ${name}, ${told}`).toBeLessThan(
             TOLERANCE,

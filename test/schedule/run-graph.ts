@@ -1,13 +1,18 @@
 import { assemble } from "../../compiler/assemble/index.ts";
 import { elementCount, type Graph, type Leaves, type Tensor, tensor } from "../../compiler/graph/index.ts";
 import type { DType, Program } from "../../compiler/program/index.ts";
-import { schedule } from "../../compiler/schedule/index.ts";
+import { type FusionRule, schedule } from "../../compiler/schedule/index.ts";
 import { printKernel } from "../../compiler/wgsl/index.ts";
 import type { KilnDevice } from "../../runtime/device/index.ts";
 import { createExecutor } from "../../runtime/execute/index.ts";
 
 /** A graph alone as a program with one entry, `evaluate`. Parameters are inputs. */
-export function programOf(graph: Graph, profile: Program["profile"], fuse: boolean): Program {
+export function programOf(
+  graph: Graph,
+  profile: Program["profile"],
+  fuse: boolean,
+  without: readonly FusionRule[] = [],
+): Program {
   const states = graph.nodes.flatMap((node) =>
     node.op === "state" ? [{ name: node.attrs.name, sizeBytes: 4 * elementCount(node.attrs.shape) }] : [],
   );
@@ -22,7 +27,7 @@ export function programOf(graph: Graph, profile: Program["profile"], fuse: boole
       overrides: {},
     },
     states,
-    entries: { evaluate: schedule(graph, profile, { fuse }) },
+    entries: { evaluate: schedule(graph, profile, { fuse, without }) },
     print: printKernel,
   });
 }
@@ -39,8 +44,9 @@ export async function runOnDevice(
   leaves: Leaves,
   kiln: KilnDevice,
   fuse: boolean,
+  without: readonly FusionRule[] = [],
 ): Promise<DeviceResult> {
-  const program = programOf(graph, kiln.profile, fuse);
+  const program = programOf(graph, kiln.profile, fuse, without);
   const executor = await createExecutor(program, kiln);
   try {
     const fields: Record<string, Int32Array | Float32Array | Uint32Array> = {};
