@@ -1,4 +1,4 @@
-import type { Program, ProgramEntry } from "../compiler/program/index.ts";
+import type { Program, ProgramEntry, ProgramStep } from "../compiler/program/index.ts";
 
 export function entriesOf(program: Program): (readonly [string, ProgramEntry])[] {
   const { train, accumulate, evaluate, encode } = program.entries;
@@ -12,7 +12,7 @@ export interface EntryFigures {
   readonly dispatches: number;
   /** Distinct kernels: each is compiled once, however often it is dispatched. */
   readonly pipelines: number;
-  /** Bytes read and written, each bound tensor once a dispatch. */
+  /** Bytes read and written, each bound tensor once a dispatch; with those that are cleared or copied. */
   readonly bytesMoved: number;
   readonly flops: number;
   readonly peakBytes: number;
@@ -23,10 +23,23 @@ export function entryFigures(entry: ProgramEntry): EntryFigures {
   return {
     dispatches: dispatches.length,
     pipelines: distinctKernels([entry]),
-    bytesMoved: dispatches.reduce((sum, step) => sum + step.bytesRead + step.bytesWritten, 0),
+    bytesMoved: entry.steps.reduce((sum, step) => sum + bytesOf(step), 0),
     flops: dispatches.reduce((sum, step) => sum + step.flops, 0),
     peakBytes: entry.peakBytes,
   };
+}
+
+function bytesOf(step: ProgramStep): number {
+  switch (step.kind) {
+    case "dispatch":
+      return step.bytesRead + step.bytesWritten;
+    case "clear":
+      return step.range.sizeBytes;
+    case "copy":
+      return 2 * step.from.sizeBytes;
+    default:
+      return step satisfies never;
+  }
 }
 
 /** Kernels that the entries dispatch, each counted once: what must be compiled to run them. */

@@ -76,6 +76,8 @@ export interface SpecCompilation {
   readonly profile: DeviceProfile;
   readonly settings: Readonly<Record<string, string>>;
   readonly fuse?: boolean;
+  /** Fusion rules to switch off. */
+  readonly without?: CompileOptions["without"];
   readonly data?: Readonly<Record<string, number>>;
   readonly entries?: CompileOptions["entries"];
   /** Default: the disk. */
@@ -102,6 +104,7 @@ export async function compileSpec(
     settings: options.settings,
     profile: options.profile,
     ...(options.fuse !== undefined && { fuse: options.fuse }),
+    ...(options.without !== undefined && { without: options.without }),
     ...(options.data !== undefined && { data: options.data }),
     ...(options.entries !== undefined && { entries: options.entries }),
   });

@@ -51,7 +51,7 @@ export function dataFlowOf(schedule: Schedule): readonly DataFlow[] {
         // Of several kernels that it reads, an op joins one, the latest that can take it; the others are not asked.
         const untold = isDirect
           ? "its reader is part of another kernel already"
-          : "its reader takes it from a tensor that several kernels fill";
+          : "it is read as a piece, or as a whole that several kernels fill";
         const reason = reasons.get(`${producer} ${consumer}`) ?? untold;
         return { producer, consumer, tensors, bytes, reason };
       });

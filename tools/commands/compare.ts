@@ -1,31 +1,24 @@
 import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
-import type { Program } from "../../compiler/program/index.ts";
-import type { BatchSource } from "../../runtime/data/index.ts";
+import { type FusionRule, fusionRuleNames } from "../../compiler/schedule/index.ts";
 import type { KilnDevice } from "../../runtime/device/index.ts";
-import type { Trainer } from "../../runtime/train/index.ts";
+import { writeAtomically } from "../atomic-file.ts";
+import { Contender, compileWay } from "../compare/contender.ts";
+import { type Comparison, largestDifference, planFigures } from "../compare/figures.ts";
+import { measureRoofline, type Roofline } from "../compare/roofline.ts";
+import { ablationTable, kernelTable, rooflineLine, sidesTable } from "../compare/tables.ts";
 import type { Console } from "../console.ts";
-import { distinctKernels, type EntryFigures, entryFigures } from "../entry-figures.ts";
 import { Failure } from "../failure.ts";
 import { type SpecOptions, wholeNumber, withSpecOptions } from "../options.ts";
-import { compileSpec } from "../spec.ts";
-import { renderTable } from "../terminal/table.ts";
-import { formatBytes, formatCount, formatDuration, formatFlops, formatLoss } from "../terminal/units.ts";
+import { shortName } from "../programs.ts";
 
 interface CompareOptions extends SpecOptions {
   readonly steps: number;
   readonly corpus?: string;
   readonly tolerance: number;
-}
-
-/** Of one way to compile: by the plan, and as it ran. */
-interface Comparison extends EntryFigures {
-  /** Submits a step. */
-  readonly submits: number;
-  /** Median. */
-  readonly msPerStep: number;
-  /** What is minimized, step by step. */
-  readonly losses: readonly number[];
+  readonly ablateTime?: boolean;
+  readonly profile: boolean;
+  readonly html?: string;
 }
 
 /**
@@ -34,11 +27,15 @@ interface Comparison extends EntryFigures {
  */
 const defaultTolerance = 1e-3;
 
+/** The median of so many timed runs is a kernel's time. */
+const profiledRuns = 3;
+
 export function addCompareCommand(program: Command, open: (options: SpecOptions) => Console): void {
   withSpecOptions(program.command("compare").argument("<spec>", "a .bert file"))
     .summary("run fused and unfused kernels side by side")
     .description(
-      "Trains twice, fused and one op a kernel, in turns, on the same seed and batches, and shows what fusion saves.",
+      "Trains twice, fused and one op a kernel, in turns, on the same seed and batches, and shows what fusion saves; " +
+        "then what each rule of fusion is worth, and where the time goes.",
     )
     .option("--steps <n>", "steps of each", wholeNumber(1), 10)
     .option(
@@ -51,6 +48,12 @@ export function addCompareCommand(program: Command, open: (options: SpecOptions)
       positive,
       defaultTolerance,
     )
+    .option("--ablate-time", "also run the steps with each rule switched off, not only count them")
+    .option("--no-profile", "do not time single kernels nor measure what the device can do")
+    .option(
+      "--html <file>",
+      "write a page with the kernel graphs, the timeline, the memory plan and all kernels",
+    )
     .action(async (spec: string, options: CompareOptions) => {
       await compare(spec, options, open(options));
     });
@@ -62,173 +65,133 @@ function positive(text: string): number {
   throw new InvalidArgumentError("It must be a number above 0.");
 }
 
-/** One side of the comparison, on the device. */
-interface Contender {
-  readonly program: Program;
-  readonly trainer: Trainer;
-  readonly batches: BatchSource;
-  readonly losses: number[];
-  readonly ms: number[];
-}
-
 async function compare(spec: string, options: CompareOptions, console: Console): Promise<void> {
   const { openDevice } = await import("../../runtime/device/index.ts");
   const kiln = await openDevice({ prefer: options.device });
-  const contenders: Contender[] = [];
+  const sides: Contender[] = [];
   try {
     console.say(kiln.notice);
-    for (const fuse of [true, false]) contenders.push(await prepare(spec, fuse, kiln, options, console));
-    const [fused, unfused] = contenders;
-    if (fused === undefined || unfused === undefined) throw new Error("there are two sides");
+    const toCompare = { spec, set: options.set, seed: options.seed ?? 0, corpus: options.corpus };
+    const add = async (fuse: boolean, without: readonly FusionRule[]): Promise<Contender> => {
+      const side = await Contender.open(toCompare, { fuse, without }, kiln, console);
+      sides.push(side);
+      return side;
+    };
+    const fused = await add(true, []);
+    const unfused = await add(false, []);
+    const ablated = new Map<FusionRule, Contender>();
+    if (options.ablateTime === true)
+      for (const rule of fusionRuleNames) ablated.set(rule, await add(true, [rule]));
     console.say(`data: ${fused.batches.summary}`);
-    for (let step = 0; step < options.steps; step++) {
-      // Whoever goes first changes with every step: warm caches favour neither.
-      for (const side of step % 2 === 0 ? [fused, unfused] : [unfused, fused]) {
-        const began = performance.now();
-        const report = await side.trainer.step();
-        side.ms.push(performance.now() - began);
-        side.losses.push(
-          report.objective ?? Object.values(report.losses).reduce((sum, loss) => sum + loss, 0),
-        );
-      }
-      console.note(`step ${step + 1}/${options.steps}`);
+    await inTurns(sides, options.steps, (step) => console.note(`step ${step}/${options.steps}`));
+    const roofline = options.profile ? await profiled([fused, unfused], kiln, console) : undefined;
+    const entries = fused.trainingEntries;
+    const rules: Partial<Record<FusionRule, Comparison>> = {};
+    for (const rule of fusionRuleNames) {
+      const way = { fuse: true, without: [rule], entries };
+      rules[rule] =
+        ablated.get(rule)?.measured(undefined) ??
+        planFigures((await compileWay(spec, options.set, way, kiln, console)).program);
     }
-    conclude(kiln, measure(fused), measure(unfused), options, console);
+    await conclude(
+      { spec, kiln, fused, unfused, ablated: [...ablated.values()], rules, roofline },
+      options,
+      console,
+    );
   } finally {
-    for (const { trainer, batches } of contenders) {
-      await trainer.dispose();
-      await batches.close();
-    }
+    for (const side of sides) await side.close();
     kiln.close();
   }
 }
 
-async function prepare(
-  spec: string,
-  fuse: boolean,
-  kiln: KilnDevice,
-  options: CompareOptions,
-  console: Console,
-): Promise<Contender> {
-  const { openBatches } = await import("../../runtime/data/index.ts");
-  const { createTrainer } = await import("../../runtime/train/index.ts");
-  const { program } = await compileSpec(spec, console, {
-    profile: kiln.profile,
-    settings: options.set,
-    fuse,
-  });
-  const seed = options.seed ?? 0;
-  const batches = await openBatches(program.data, {
-    split: "train",
-    seed,
-    ...(options.corpus !== undefined && { corpus: options.corpus }),
-  });
-  try {
-    return {
-      program,
-      trainer: await createTrainer(program, kiln, { seed, batches }),
-      batches,
-      losses: [],
-      ms: [],
-    };
-  } catch (thrown) {
-    await batches.close();
-    throw thrown;
+/** Whoever goes first changes with every step: warm caches favour nobody. */
+async function inTurns(
+  sides: readonly Contender[],
+  steps: number,
+  done: (step: number) => void,
+): Promise<void> {
+  for (let step = 0; step < steps; step++) {
+    const first = step % sides.length;
+    for (const side of [...sides.slice(first), ...sides.slice(0, first)]) await side.step();
+    done(step + 1);
   }
 }
 
-function measure({ program, trainer, losses, ms }: Contender): Comparison {
-  const { train, accumulate } = program.entries;
-  const last = train === undefined ? undefined : entryFigures(train);
-  const before = accumulate === undefined ? undefined : entryFigures(accumulate);
-  const times = program.settings.accumulate - 1;
-  const sum = (of: (figures: EntryFigures) => number): number =>
-    (last === undefined ? 0 : of(last)) + (before === undefined ? 0 : times * of(before));
-  return {
-    dispatches: sum((figures) => figures.dispatches),
-    submits: trainer.executor.counters.submits / losses.length,
-    pipelines: distinctKernels([train, accumulate]),
-    bytesMoved: sum((figures) => figures.bytesMoved),
-    flops: sum((figures) => figures.flops),
-    peakBytes: Math.max(last?.peakBytes ?? 0, before?.peakBytes ?? 0),
-    msPerStep: median(ms),
-    losses,
-  };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
-}
-
-/** The largest |a - b| / max(1, |a|, |b|) over all steps; NaN where a loss is none. */
-export function largestDifference(a: readonly number[], b: readonly number[]): number {
-  return a.reduce((most, value, index) => {
-    const other = b[index] ?? Number.NaN;
-    return Math.max(most, Math.abs(value - other) / Math.max(1, Math.abs(value), Math.abs(other)));
-  }, 0);
-}
-
-function conclude(
+/** Times the kernels of both sides, and measures what the device can do at most. */
+async function profiled(
+  sides: readonly Contender[],
   kiln: KilnDevice,
-  fused: Comparison,
-  unfused: Comparison,
-  options: CompareOptions,
   console: Console,
-): void {
-  const difference = largestDifference(fused.losses, unfused.losses);
+): Promise<Roofline | undefined> {
+  if (!kiln.features.has("timestamp-query")) {
+    console.note(`the device \`${kiln.name}\` cannot time single kernels`);
+    return undefined;
+  }
+  for (let run = 0; run < profiledRuns; run++) for (const side of sides) await side.profile();
+  return measureRoofline(kiln);
+}
+
+interface Outcome {
+  readonly spec: string;
+  readonly kiln: KilnDevice;
+  readonly fused: Contender;
+  readonly unfused: Contender;
+  /** Those that ran with a rule switched off. */
+  readonly ablated: readonly Contender[];
+  readonly rules: Readonly<Partial<Record<FusionRule, Comparison>>>;
+  readonly roofline: Roofline | undefined;
+}
+
+async function conclude(outcome: Outcome, options: CompareOptions, console: Console): Promise<void> {
+  const { kiln, rules, roofline } = outcome;
+  const [fused, unfused] = [outcome.fused.measured(roofline), outcome.unfused.measured(roofline)];
+  const others = [outcome.unfused, ...outcome.ablated];
+  const difference = Math.max(...others.map(({ losses }) => largestDifference(fused.losses, losses)));
   const equal = difference <= options.tolerance;
+  if (options.html !== undefined) {
+    await writePage(options.html, outcome, { fused, unfused }, options.set);
+    console.note(`wrote ${options.html}`);
+  }
   const report = {
     device: kiln.name,
     steps: options.steps,
     fused,
     unfused,
-    rules: {},
+    rules,
+    roofline: roofline ?? null,
     lossDifference: difference,
     equal,
+    ...(options.html !== undefined && { html: options.html }),
   };
   if (equal) console.result(report);
-  if (!console.json) printTable(fused, unfused, console);
-  const words = `losses differ by ${difference.toExponential(1)} at most (relative; ${options.tolerance.toExponential(0)} is allowed)`;
-  if (equal) {
-    console.say(words);
-    return;
+  if (!console.json) {
+    const tables = [sidesTable(fused, unfused), ablationTable(fused, rules)];
+    if (fused.kernels.length > 0) tables.push(kernelTable(fused));
+    if (roofline !== undefined) tables.push(rooflineLine(roofline));
+    for (const table of tables) console.say(`\n${table}`);
+    console.say("");
   }
-  throw new Failure(1, { message: `fused and unfused runs are not equal: ${words}`, details: report });
+  const words = `losses differ by ${difference.toExponential(1)} at most (relative; ${options.tolerance.toExponential(0)} is allowed)`;
+  if (!equal)
+    throw new Failure(1, { message: `fused and unfused runs are not equal: ${words}`, details: report });
+  console.say(words);
 }
 
-function printTable(fused: Comparison, unfused: Comparison, console: Console): void {
-  const row = (
-    name: string,
-    of: (side: Comparison) => number,
-    format: (value: number) => string,
-  ): string[] => {
-    const [a, b] = [of(fused), of(unfused)];
-    return [name, format(a), format(b), a > 0 && b > 0 ? `${(b / a).toFixed(2)}x` : ""];
-  };
-  console.say("");
-  console.say(
-    renderTable(
-      [
-        { title: "a training step", align: "left" },
-        { title: "fused", align: "right" },
-        { title: "unfused", align: "right" },
-        { title: "unfused / fused", align: "right" },
-      ],
-      [
-        row("dispatches", (side) => side.dispatches, formatCount),
-        row("distinct pipelines", (side) => side.pipelines, formatCount),
-        row("submits", (side) => side.submits, formatCount),
-        row("read + written", (side) => side.bytesMoved, formatBytes),
-        row("floating-point operations", (side) => side.flops, formatFlops),
-        row("peak memory", (side) => side.peakBytes, formatBytes),
-        row("median time", (side) => side.msPerStep, formatDuration),
-        row("first loss", (side) => side.losses[0] ?? Number.NaN, formatLoss),
-        row("last loss", (side) => side.losses.at(-1) ?? Number.NaN, formatLoss),
-      ],
-    ),
-  );
-  console.say("");
+async function writePage(
+  path: string,
+  outcome: Outcome,
+  figures: { readonly fused: Comparison; readonly unfused: Comparison },
+  set: Readonly<Record<string, string>>,
+): Promise<void> {
+  const { renderPage } = await import("../compare/page/page.ts");
+  const overrides = Object.entries(set).map(([name, value]) => `, ${name}=${value}`);
+  const page = renderPage({
+    title: shortName(outcome.spec) + overrides.join(""),
+    device: outcome.kiln.name,
+    fused: outcome.fused.stage(figures.fused),
+    unfused: outcome.unfused.stage(figures.unfused),
+    rules: outcome.rules,
+    roofline: outcome.roofline,
+  });
+  await writeAtomically(path, page);
 }
