@@ -3,8 +3,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type FusionRule, fusionRuleNames } from "../../compiler/schedule/index.ts";
 import { readTensorFile } from "../../runtime/checkpoint/index.ts";
-import { run } from "./capture.ts";
+import type { Comparison } from "../../tools/compare/figures.ts";
+import type { Roofline } from "../../tools/compare/roofline.ts";
+import { type Captured, run } from "./capture.ts";
 
 let folder: string;
 let corpus: string;
@@ -255,30 +258,87 @@ describe("train", () => {
 });
 
 describe("compare", () => {
-  it("shows equal losses and fewer dispatches", { timeout: 60_000 }, async () => {
-    const settings = small.flatMap((setting) => ["--set", setting]);
-    const args = ["compare", spec, "--steps", "2", "--device", "software", "--corpus", corpus, ...settings];
-    const result = await run(...args, "--json");
+  const settings = small.flatMap((setting) => ["--set", setting]);
+  const args = (): string[] => [
+    "compare",
+    spec,
+    "--steps",
+    "2",
+    "--device",
+    "software",
+    "--corpus",
+    corpus,
+    ...settings,
+  ];
+  const counted = ["bytesMoved", "dispatches", "flops", "peakBytes", "pipelines", "submits"] as const;
+
+  it("shows equal losses, fewer dispatches, what each rule is worth and where the time goes", {
+    timeout: 240_000,
+  }, async () => {
+    const page = join(folder, "compare.html");
+    const result = await run(...args(), "--html", page, "--json");
     expect(result.code).toBe(0);
-    const { fused, unfused, rules } = result.json() as { fused: Side; unfused: Side; rules: object };
-    expect(rules).toEqual({});
+    const { fused, unfused, rules, roofline } = reportOf(result);
     for (const side of [fused, unfused]) {
-      const { losses, ...figures } = side;
-      expect(losses).toHaveLength(2);
-      expect(Object.keys(figures).sort()).toEqual(
-        ["bytesMoved", "dispatches", "flops", "msPerStep", "peakBytes", "pipelines", "submits"].sort(),
+      expect(Object.keys(side).sort()).toEqual(
+        [...counted, "kernels", "losses", "msPerStep", "roofline"].sort(),
       );
-      expect(Object.values(figures).every((value) => Number(value) > 0)).toBe(true);
-      expect(figures.submits).toBe(1);
+      expect(side.losses).toHaveLength(2);
+      for (const name of counted) expect(side[name]).toBeGreaterThan(0);
+      expect(side.msPerStep).toBeGreaterThan(0);
+      expect(side.submits).toBe(1);
+      expect(side.kernels).toHaveLength(side.dispatches);
+      expect(side.roofline).toBeGreaterThan(0);
+      // The bytes of clears and copies belong to no kernel.
+      const bytes = side.kernels.reduce((sum, kernel) => sum + kernel.bytes, 0);
+      expect(bytes).toBeLessThanOrEqual(side.bytesMoved);
+      expect(side.kernels.reduce((sum, kernel) => sum + kernel.flops, 0)).toBe(side.flops);
+      for (const { ms, bytes: moved, flops, roofline: share } of side.kernels) {
+        const least = Math.max(moved / roofline.bytesPerSecond, flops / roofline.flopsPerSecond) * 1000;
+        if (share !== null) expect(share * ms).toBeCloseTo(least, 9);
+      }
     }
     expect(fused.dispatches).toBeLessThan(unfused.dispatches);
     expect(fused.bytesMoved).toBeLessThan(unfused.bytesMoved);
+    expect(roofline.flopsPerSecond).toBeGreaterThanOrEqual(roofline.matmulFlopsPerSecond);
+
+    expect(Object.keys(rules)).toEqual(fusionRuleNames);
+    for (const side of Object.values(rules)) {
+      for (const name of counted) expect(side[name]).toBeGreaterThan(0);
+      expect([side.msPerStep, side.roofline, side.losses, side.kernels]).toEqual([null, null, [], []]);
+    }
+    expect(rules.elementwise.dispatches).toBeGreaterThan(fused.dispatches);
+
+    const html = readFileSync(page, "utf8");
+    expect(result.err).toContain(`wrote ${page}`);
+    expect(html).not.toMatch(/(?:src|href)\s*=|@import|url\(|https?:\/\/(?!www\.w3\.org\/2000\/svg")/);
+    for (const side of [fused, unfused]) expect(html).toContain(`: ${side.dispatches} kernels`);
+  });
+
+  it("runs the steps without each rule as well, on request, and times no kernel if told so", {
+    timeout: 300_000,
+  }, async () => {
+    const result = await run(...args(), "--ablate-time", "--no-profile", "--json");
+    expect(result.code).toBe(0);
+    const { fused, rules, roofline } = reportOf(result);
+    expect([roofline, fused.roofline, fused.kernels]).toEqual([null, null, []]);
+    for (const side of Object.values(rules)) {
+      expect(side.losses).toHaveLength(2);
+      expect(side.msPerStep).toBeGreaterThan(0);
+      side.losses.forEach((loss, i) => {
+        expect(Math.abs(loss / fused.losses[i]! - 1)).toBeLessThan(1e-5);
+      });
+    }
   });
 });
 
-interface Side {
-  readonly losses: readonly number[];
-  readonly dispatches: number;
-  readonly bytesMoved: number;
-  readonly submits: number;
+function reportOf(result: Captured): Report {
+  return JSON.parse(result.out);
+}
+
+interface Report {
+  readonly fused: Comparison;
+  readonly unfused: Comparison;
+  readonly rules: Readonly<Record<FusionRule, Comparison>>;
+  readonly roofline: Roofline;
 }
