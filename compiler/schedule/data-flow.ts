@@ -48,14 +48,20 @@ export function dataFlowOf(schedule: Schedule): readonly DataFlow[] {
     return [...found]
       .sort(([a], [b]) => a - b)
       .map(([producer, { tensors, bytes, isDirect }]) => {
-        // Of several kernels that it reads, an op joins one, the latest that can take it; the others are not asked.
         const untold = isDirect
-          ? "its reader is part of another kernel already"
+          ? untoldReason(step)
           : "it is read as a piece, or as a whole that several kernels fill";
         const reason = reasons.get(`${producer} ${consumer}`) ?? untold;
         return { producer, consumer, tensors, bytes, reason };
       });
   });
+}
+
+/** Where nobody was asked: most ops join one of the kernels that they read, the latest that can take them. */
+function untoldReason({ kernel }: ScheduledDispatch): string {
+  return kernel.kind === "stream" || kernel.kind === "score_sum"
+    ? "a walk over scores starts a kernel of its own"
+    : "its reader is part of another kernel already";
 }
 
 /** A tensor's name in the WGSL, without the prefix that keeps it clear of reserved words. */

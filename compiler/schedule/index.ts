@@ -22,7 +22,7 @@ import { WorkGraph } from "./work-graph.ts";
 
 export { type DataFlow, dataFlowOf } from "./data-flow.ts";
 export { planMemory } from "./memory.ts";
-export { printSchedule } from "./print.ts";
+export { kernelShape, printSchedule } from "./print.ts";
 export { type FusionRule, fusionRuleNames, fusionRules, isFusionRule } from "./rules.ts";
 export type { ArenaTensor, Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";
 

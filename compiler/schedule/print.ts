@@ -36,7 +36,7 @@ function cellsOf(step: ScheduledStep, number: string): readonly string[] {
         positions.map((position) => nameAt(step, position)).join(", ");
       const passed = `${list(step.reads)} -> ${list(step.writes)}`.trim();
       const rules = kernel.rules.join(" ") || "-";
-      return [number, kernel.kind, shapeOf(kernel), rules, name, places.join("  "), passed];
+      return [number, kernel.kind, kernelShape(kernel), rules, name, places.join("  "), passed];
     }
     default:
       return step satisfies never;
@@ -86,7 +86,8 @@ function reasonLines(schedule: Schedule): readonly string[] {
   return ["", "stayed apart (writer>reader):", ...columns(lines)];
 }
 
-function shapeOf(kernel: Kernel): string {
+/** The extents that a kernel runs over. */
+export function kernelShape(kernel: Kernel): string {
   switch (kernel.kind) {
     case "map":
       return `${kernel.axis.extent}`;

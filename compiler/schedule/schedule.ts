@@ -13,7 +13,7 @@ export interface ScheduledDispatch {
   /** Positions in `bindings` of what the kernel reads, and of what it writes; a tensor may be both. */
   readonly reads: readonly number[];
   readonly writes: readonly number[];
-  /** What it computes: ids in `Schedule.nodes`. Two schedules of one graph share these ids. */
+  /** What it computes: ids in `Schedule.nodes`. */
   readonly nodes: readonly NodeId[];
 }
 

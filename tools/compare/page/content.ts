@@ -1,5 +1,11 @@
 import type { Program } from "../../../compiler/program/index.ts";
-import { type DataFlow, dataFlowOf, type Schedule } from "../../../compiler/schedule/index.ts";
+import {
+  type DataFlow,
+  dataFlowOf,
+  kernelShape,
+  type Schedule,
+  type ScheduledDispatch,
+} from "../../../compiler/schedule/index.ts";
 import type { Comparison } from "../figures.ts";
 import type { Roofline } from "../roofline.ts";
 
@@ -19,7 +25,7 @@ export interface PageSide {
 export interface PageKernel {
   readonly name: string;
   readonly path: string;
-  readonly kind: "map" | "row" | "matmul" | "segment";
+  readonly kind: ScheduledDispatch["kernel"]["kind"];
   readonly shape: string;
   readonly rules: readonly string[];
   /** Position in `PageSide.modules`. */
@@ -77,9 +83,13 @@ export function pageSide(name: PageSide["name"], stage: Stage, other: Stage): Pa
   const scheduled = schedule.steps.filter((step) => step.kind === "dispatch");
   const textOf = lineReader(program.sources);
   const otherSteps = other.schedule.steps.filter((step) => step.kind === "dispatch");
-  const computedBy = new Map<number, number[]>();
+  const [keys, otherKeys] = [nodeKeys(schedule), nodeKeys(other.schedule)];
+  const computedBy = new Map<string, number[]>();
   otherSteps.forEach(({ nodes }, at) => {
-    for (const node of nodes) computedBy.set(node, [...(computedBy.get(node) ?? []), at]);
+    for (const node of nodes) {
+      const key = otherKeys[node] ?? "";
+      computedBy.set(key, [...(computedBy.get(key) ?? []), at]);
+    }
   });
   const kernels = scheduled.map((step, at): PageKernel => {
     const { kernel, reads, writes } = step;
@@ -91,7 +101,7 @@ export function pageSide(name: PageSide["name"], stage: Stage, other: Stage): Pa
       name: title,
       path: places[0]?.includes(".bert:") === true ? "" : (places[0] ?? ""),
       kind: kernel.kind,
-      shape: shapeOf(step.kernel),
+      shape: kernelShape(kernel),
       rules: kernel.rules,
       module: moduleOf(planned.kernel),
       workgroups: planned.workgroups.reduce((n, count) => n * count, 1),
@@ -113,7 +123,7 @@ export function pageSide(name: PageSide["name"], stage: Stage, other: Stage): Pa
       }),
       lines: linesOf(schedule, step.nodes, textOf),
       counterparts: [
-        ...new Set(step.nodes.filter(isShared).flatMap((node) => computedBy.get(node) ?? [])),
+        ...new Set(step.nodes.filter(isShared).flatMap((node) => computedBy.get(keys[node] ?? "") ?? [])),
       ].sort((a, b) => a - b),
     };
   });
@@ -138,19 +148,20 @@ function isCheap(schedule: Schedule, node: number): boolean {
   return op === "constant" || op === "iota" || op === "broadcast" || op === "reshape";
 }
 
-function shapeOf(kernel: Extract<Schedule["steps"][number], { kind: "dispatch" }>["kernel"]): string {
-  switch (kernel.kind) {
-    case "map":
-      return `${kernel.axis.extent} elements`;
-    case "row":
-      return `${kernel.row.extent} rows of ${kernel.inner.extent}`;
-    case "matmul":
-      return `${kernel.batch.extent} × ${kernel.m.extent} × ${kernel.n.extent} × ${kernel.k.extent}, tile ${kernel.tile.m} × ${kernel.tile.n}`;
-    case "segment":
-      return `${kernel.item.extent} items of ${kernel.column.extent}`;
-    default:
-      return kernel satisfies never;
-  }
+/**
+ * A node by what it is rather than by its number: rules rewrite the graph, so that the sides number it differently. Equal
+ * nodes of one place are told apart by their order.
+ */
+function nodeKeys({ nodes }: Schedule): readonly string[] {
+  const seen = new Map<string, number>();
+  return nodes.map(({ op, origin, type }) => {
+    const key = [op, origin.pass, origin.path, origin.at, origin.label, type.dtype, type.shape.join()].join(
+      " ",
+    );
+    const count = seen.get(key) ?? 0;
+    seen.set(key, count + 1);
+    return `${key} ${count}`;
+  });
 }
 
 /** Buffers that the step touches and that are no arena. */

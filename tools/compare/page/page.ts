@@ -46,7 +46,7 @@ ${asset("page.css")}</style>
 <h1>${title}</h1>
 <p class="quiet">One training step on ${escapeMarkup(input.device)}, with fused kernels and with one kernel an op. Click a kernel anywhere to see its code, the lines of the spec that it comes from, and why it is not one with its neighbours; what the other side runs for the same ops is marked with dashes.</p>
 <p class="quiet">${input.roofline === undefined ? "" : `${escapeMarkup(rooflineLine(input.roofline))}.`}</p>
-<p class="legend">${(["map", "row", "matmul", "segment"] as const).map((kind) => `<span class="${kind}"><i></i>${kind}</span>`).join("")}</p>
+<p class="legend">${(["map", "row", "matmul", "stream", "segment"] as const).map((kind) => `<span class="${kind}"><i></i>${kind}</span>`).join("")}</p>
 <h2>The step</h2>
 <div class="tables">${sidesTable(input.fused.figures, input.unfused.figures)}${rulesTable(input.fused.figures, input.rules)}</div>
 ${isTimed ? `<h2>Timeline</h2>\n${view("timeline", "kernels in order, each as long as it took (medians on the device)", timelineSvg(sides))}` : ""}
