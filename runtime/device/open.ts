@@ -1,5 +1,6 @@
 import type { DeviceProfile } from "../../compiler/program/index.ts";
 import { KilnError, messageOf } from "../errors.ts";
+import type { FoundAdapter } from "./node.ts";
 import { limitsToAskFor, profileOf } from "./profile.ts";
 
 export interface OpenOptions {
@@ -30,12 +31,6 @@ export interface KilnDevice {
 
 const wantedFeatures = ["timestamp-query", "subgroups"] as const satisfies readonly GPUFeatureName[];
 
-interface Candidate {
-  /** Dawn's instance: collected with its devices still in use, it takes the process down. */
-  readonly gpu: GPU;
-  readonly adapter: GPUAdapter;
-}
-
 /**
  * Opens the device to train on, with the adapter's own limits.
  * @throws KilnError `machine` where no device can be had
@@ -55,7 +50,11 @@ export async function openDevice(options: OpenOptions): Promise<KilnDevice> {
   return wrapDevice(gpu, device, adapter, features);
 }
 
-async function findAdapter(options: OpenOptions): Promise<Candidate> {
+/**
+ * The adapter that `openDevice` would open, for who wants to open devices of his own on it.
+ * @throws KilnError `machine` where there is none
+ */
+export async function findAdapter(options: OpenOptions): Promise<FoundAdapter> {
   const browserGpu = typeof navigator === "undefined" ? undefined : navigator.gpu;
   if (browserGpu !== undefined) {
     const adapter = await browserGpu.requestAdapter(
