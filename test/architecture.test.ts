@@ -78,6 +78,11 @@ const allowed: readonly Arrow[] = [
     to: ["compiler", "compiler/*", "runtime", "runtime/*"],
     why: "commands use both sides, by their index.ts",
   },
+  {
+    from: "bench",
+    to: ["compiler", "runtime/*", "tools"],
+    why: "another command: both sides by their index.ts, and what commands share (console, tables, failures)",
+  },
 ];
 
 /** Languages everyone may read; they know nobody, or `allowed` would let them by its first rows. */
@@ -101,6 +106,7 @@ const allowedPackages: readonly { readonly from: string; readonly packages: RegE
     },
     { from: "runtime", packages: /./, why: "meets the machine" },
     { from: "tools", packages: /./, why: "meets the person" },
+    { from: "bench", packages: /./, why: "meets the other frameworks" },
   ];
 
 /** What a pure compiler cannot use, on a line of code. */
@@ -170,7 +176,7 @@ function importsOf(source: Source): Import[] {
 
 /**
  * `compiler/graph` of `compiler/graph/ops/math.ts`; `compiler` of `compiler/index.ts`; a file beside that index is a
- * room of one file, `runtime/errors.ts`; `tools` of all in tools/.
+ * room of one file, `runtime/errors.ts`; `tools` of all in tools/, `bench` of all in bench/.
  */
 function roomOf(file: string): string {
   const [top = "", second = ""] = file.split("/");
@@ -179,6 +185,12 @@ function roomOf(file: string): string {
 }
 
 const isFile = (room: string): boolean => room.endsWith(".ts");
+
+/** The front of a room, where it has one: the files of `tools` stand side by side. */
+function frontOf(room: string): string | undefined {
+  if (room === "tools") return undefined;
+  return isFile(room) ? room : `${room}/index.ts`;
+}
 
 const matches = (pattern: string, room: string): boolean =>
   pattern.endsWith("/*") ? room.startsWith(pattern.slice(0, -1)) : pattern === room;
@@ -210,14 +222,14 @@ function importMistake({ file, line, target }: Import): string | undefined {
       const may = targets.length === 0 ? "no other room" : [...new Set(targets)].join(", ");
       return `${at}: ${from} imports ${to} (${path}); it may import ${may}`;
     }
-    const front = isFile(to) ? to : `${to}/index.ts`;
-    if (path !== front) return `${at}: ${from} reaches past ${front} to ${path}`;
+    const front = frontOf(to);
+    if (front !== undefined && path !== front) return `${at}: ${from} reaches past ${front} to ${path}`;
   }
   return existsSync(join(root, path)) ? undefined : `${at}: "${target}" does not exist (${path})`;
 }
 
 const library = ["compiler", "runtime"].flatMap(sourcesUnder);
-const product = [...library, ...sourcesUnder("tools")];
+const product = [...library, ...sourcesUnder("tools"), ...sourcesUnder("bench")];
 const underCompiler = library.filter((source) => source.file.startsWith("compiler/"));
 const rooms = [...new Set(library.map((source) => roomOf(source.file)))].sort();
 const folders = rooms.filter((room) => !isFile(room));
@@ -258,6 +270,8 @@ describe("arrows between rooms", () => {
       "runtime/execute imports compiler/graph",
     ],
     ["compiler/graph/ops/math.ts", "../types", "no file ending"],
+    ["bench/kiln.ts", "../runtime/device/node.ts", "reaches past runtime/device/index.ts"],
+    ["tools/cli.ts", "../bench/cli.ts", "tools imports bench"],
   ])("an arrow that is not allowed is found: %s to %s", (file, target, message) => {
     expect(importMistake({ file, line: 1, target })).toContain(message);
   });
