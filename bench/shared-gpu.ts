@@ -19,6 +19,9 @@ export interface SharedGpu {
   close(): void;
 }
 
+/** Dawn's instances, for as long as the process lives: one that is collected before its devices takes the process down. */
+const instances: GPU[] = [];
+
 /**
  * Finds the adapter that Kiln would take and makes Node look like a browser that has it, so that every framework opens its
  * device by its own code, with the limits and features it asks for.
@@ -26,6 +29,7 @@ export interface SharedGpu {
  */
 export async function shareGpu(prefer: "auto" | "software"): Promise<SharedGpu> {
   const { gpu } = await findAdapter({ prefer });
+  instances.push(gpu);
   let opened: CountedDevice[] = [];
   const requestAdapter = async (): Promise<GPUAdapter | null> => {
     // An adapter gives one device only, so each framework gets an object of its own for the one adapter of this instance.

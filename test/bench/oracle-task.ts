@@ -2,7 +2,10 @@ import type { TrainingTask } from "../../bench/training-task.ts";
 import { readFixture } from "../oracle/fixture.ts";
 import { need } from "../oracle/runs.ts";
 
-/** The model, weights and batch of `bert-d2l.safetensors` as a task of the benchmark, and how many steps it tells of. */
+/** Of the fixture's ten: the third loss depends on Adam's second step with its bias corrections. */
+const stepCount = 3;
+
+/** The model, weights and batch of `bert-d2l.safetensors` as a task of the benchmark, and what it tells of its first steps. */
 export async function frameworkTask(): Promise<{
   readonly task: TrainingTask;
   readonly stepCount: number;
@@ -51,7 +54,7 @@ export async function frameworkTask(): Promise<{
         },
       ],
     },
-    stepCount: steps.length,
-    losses: steps.map((step) => step.total),
+    stepCount,
+    losses: steps.slice(0, stepCount).map((step) => step.total),
   };
 }
