@@ -112,6 +112,12 @@ export function kernelIdentity(kernel: Kernel): string {
         })();
         return `${stage.kind} ${number(item)} ${number(rowIndex)} ${tensor(stage.outTensor)} ${detailed}`;
       }
+      case "beside":
+        return kernel.parts
+          .map(
+            (part) => `${part.tensors.map((t) => tensors.get(t.tensor)).join(" ")}\n${kernelIdentity(part)}`,
+          )
+          .join("\n");
       default:
         return kernel satisfies never;
     }

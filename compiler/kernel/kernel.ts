@@ -211,9 +211,23 @@ export interface ScoreSumKernel extends KernelBase {
   readonly sums: readonly { readonly name: string; readonly body: Expr; readonly stores: readonly Store[] }[];
 }
 
-export type Kernel = ScoreSumKernel | StreamKernel | MapKernel | RowKernel | MatmulKernel | SegmentKernel;
+export type PartKernel = ScoreSumKernel | StreamKernel | MapKernel | RowKernel | MatmulKernel | SegmentKernel;
 
-function storesOf(kernel: Kernel): readonly Store[] {
+/** Kernels of which none reads what another writes, in one dispatch: each has its own range of the workgroups, in order. */
+export interface BesideKernel extends KernelBase {
+  readonly kind: "beside";
+  /** Their tensors are among the whole's, by the same names; their workgroup size is the whole's. */
+  readonly parts: readonly PartKernel[];
+}
+
+export type Kernel = PartKernel | BesideKernel;
+
+/** What runs side by side in a dispatch: the kernel itself, if it is one alone. */
+export function partsOf(kernel: Kernel): readonly PartKernel[] {
+  return kernel.kind === "beside" ? kernel.parts : [kernel];
+}
+
+function storesOf(kernel: PartKernel): readonly Store[] {
   switch (kernel.kind) {
     case "map":
     case "matmul":
@@ -233,6 +247,7 @@ function storesOf(kernel: Kernel): readonly Store[] {
 
 /** Ids of the tensors that a kernel writes. */
 export function tensorsWritten(kernel: Kernel): ReadonlySet<number> {
+  if (kernel.kind === "beside") return new Set(kernel.parts.flatMap((part) => [...tensorsWritten(part)]));
   if (kernel.kind === "segment") return segmentWrites(kernel.stage);
   const written = new Set(storesOf(kernel).map((store) => store.tensor));
   if (kernel.kind === "matmul" && kernel.rhsSum !== undefined) written.add(kernel.rhsSum.tensor);
@@ -246,6 +261,7 @@ function segmentWrites(stage: SegmentStage): ReadonlySet<number> {
 
 /** Ids of the tensors that a kernel reads. */
 export function tensorsRead(kernel: Kernel): ReadonlySet<number> {
+  if (kernel.kind === "beside") return new Set(kernel.parts.flatMap((part) => [...tensorsRead(part)]));
   const read = new Set<number>();
   walk(rootsOf(kernel), (e) => {
     if (e.kind === "load") read.add(e.tensor);
@@ -261,6 +277,7 @@ export function tensorsRead(kernel: Kernel): ReadonlySet<number> {
 
 /** Every expression that a kernel computes. */
 export function rootsOf(kernel: Kernel): readonly Expr[] {
+  if (kernel.kind === "beside") return kernel.parts.flatMap(rootsOf);
   const stored = storesOf(kernel).flatMap((store) => [store.index, store.value]);
   switch (kernel.kind) {
     case "map":

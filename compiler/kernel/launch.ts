@@ -6,6 +6,31 @@ export function launchOf(kernel: Kernel): { readonly invocations: number; readon
   return { invocations, workgroups: Math.ceil(invocations / kernel.workgroupSize) };
 }
 
+/** Bytes of workgroup memory that a kernel declares; of what parts share, an upper bound. */
+export function workgroupBytesOf(kernel: Kernel): number {
+  switch (kernel.kind) {
+    case "row": {
+      if (kernel.invocationsPerRow === 1) return 0;
+      // A logsumexp keeps a maximum and a sum.
+      const numbers = kernel.sweeps
+        .flatMap((sweep) => sweep.reductions)
+        .reduce((n, reduction) => n + (reduction.op === "logsumexp" ? 2 : 1), 0);
+      return 4 * numbers * kernel.invocationsPerRow;
+    }
+    case "segment":
+      return kernel.stage.kind === "sort" ? 4 * kernel.stage.block : 0;
+    case "beside":
+      return kernel.parts.reduce((n, part) => n + workgroupBytesOf(part), 0);
+    case "map":
+    case "matmul":
+    case "score_sum":
+    case "stream":
+      return 0;
+    default:
+      return kernel satisfies never;
+  }
+}
+
 function invocationsOf(kernel: Kernel): number {
   switch (kernel.kind) {
     case "map":
@@ -33,6 +58,8 @@ function invocationsOf(kernel: Kernel): number {
       return kernel.batch.extent * Math.ceil(kernel.outer.extent / kernel.tile.outer);
     case "segment":
       return segmentInvocations(kernel);
+    case "beside":
+      return kernel.workgroupSize * kernel.parts.reduce((n, part) => n + launchOf(part).workgroups, 0);
     default:
       return kernel satisfies never;
   }

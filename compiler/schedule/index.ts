@@ -4,16 +4,17 @@
 // Guarantees: every output and update is computed once; no kernel reads what has not been written or is overwritten.
 // Start reading at: `schedule` below, then realize.ts, fuse.ts, kernels.ts.
 import { elementCount, type Graph, type NodeId } from "../graph/index.ts";
-import { type Kernel, tensorsRead, tensorsWritten } from "../kernel/index.ts";
+import { type PartKernel, partsOf, tensorsRead, tensorsWritten } from "../kernel/index.ts";
 import type { BufferRange, DeviceProfile, TensorPlace } from "../program/index.ts";
+import { mergeDispatches } from "./beside.ts";
+import { type Dispatch, dispatchOf } from "./dispatch.ts";
 import { type FusionPlan, fuse, type Group } from "./fuse.ts";
 import { type BuildContext, buildKernel, type PlanTensor } from "./kernels.ts";
 import { maskFewRows } from "./mask-rows.ts";
 import { type LiveRange, planMemory } from "./memory.ts";
-import { provenanceOf } from "./provenance.ts";
 import { chooseRealized } from "./realize.ts";
 import { type FusionRule, rulesWithout } from "./rules.ts";
-import type { Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";
+import type { Apart, Schedule, ScheduledStep, Unfused } from "./schedule.ts";
 import { buildSegment } from "./segment.ts";
 import { splitLongReductions, splitSums, splitWideConcats } from "./split.ts";
 import { findStreams, NO_STREAMS } from "./streams.ts";
@@ -24,7 +25,7 @@ export { type DataFlow, dataFlowOf } from "./data-flow.ts";
 export { planMemory } from "./memory.ts";
 export { kernelShape, printSchedule } from "./print.ts";
 export { type FusionRule, fusionRuleNames, fusionRules, isFusionRule } from "./rules.ts";
-export type { ArenaTensor, Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";
+export type { Apart, ArenaTensor, Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";
 
 export interface ScheduleOptions {
   /** False: one kernel an op (constants, counters, broadcasts and reshapes aside). */
@@ -51,9 +52,11 @@ export function schedule(graph: Graph, profile: DeviceProfile, options: Schedule
     return planKernels(work, realized, plan, profile, rules.has("in_place"));
   };
   const hopeful = planned(true);
-  const fits = hopeful.kernels.every(({ kernel }) => kernel.tensors.length <= maxBindings);
-  const { context, kernels } = fits ? hopeful : planned(false);
-  return layOut(context, kernels);
+  const fits = hopeful.built.every(({ kernel }) => kernel.tensors.length <= maxBindings);
+  const { context, built } = fits ? hopeful : planned(false);
+  if (!enabled) return layOut(context, built, []);
+  const { dispatches, apart } = mergeDispatches(context, built, rules);
+  return layOut(context, dispatches, apart);
 }
 
 /** The graph with reductions and concatenations as kernels can take them; sums that a walk over scores takes stay whole. */
@@ -70,7 +73,7 @@ function splitGraph(graph: Graph, profile: DeviceProfile, walks: boolean): Graph
 
 interface Plan {
   readonly context: BuildContext;
-  readonly kernels: readonly { readonly kernel: Kernel; readonly group: Group }[];
+  readonly built: readonly Dispatch<PartKernel>[];
 }
 
 function planKernels(
@@ -83,21 +86,21 @@ function planKernels(
   const homes = new TensorHomes(work, plan, updatesInPlace);
   const extraTensors = new Map<number, PlanTensor>();
   const context: BuildContext = { work, realized, plan, homes, profile, extraTensors };
-  const kernels = orderGroups(plan, homes).flatMap((group) =>
-    (group.kind === "segment" ? buildSegment(context, group) : [buildKernel(context, group)]).map(
-      (kernel) => ({ kernel, group }),
+  const built = orderGroups(plan, homes).flatMap((group) =>
+    (group.kind === "segment" ? buildSegment(context, group) : [buildKernel(context, group)]).map((kernel) =>
+      dispatchOf(context, kernel, group),
     ),
   );
-  return { context, kernels };
+  return { context, built };
 }
 
-function layOut(context: BuildContext, kernels: Plan["kernels"]): Schedule {
+function layOut(context: BuildContext, dispatches: readonly Dispatch[], apart: readonly Apart[]): Schedule {
   const { work, homes, profile, extraTensors } = context;
   const bytesOf = (id: number): number => {
     const shape = extraTensors.get(id)?.type.shape ?? work.node(id).type.shape;
     return Math.ceil((elementCount(shape) * 4) / SIZE_ALIGNMENT) * SIZE_ALIGNMENT;
   };
-  const end = kernels.length;
+  const end = dispatches.length;
   const ranges = new Map<number, { first: number; last: number }>();
   const touch = (id: number, at: number): void => {
     const home = homes.homeOf(id);
@@ -107,7 +110,7 @@ function layOut(context: BuildContext, kernels: Plan["kernels"]): Schedule {
     if (range === undefined) ranges.set(base, { first: at, last: at });
     else range.last = Math.max(range.last, at);
   };
-  kernels.forEach(({ kernel }, at) => {
+  dispatches.forEach(({ kernel }, at) => {
     for (const { tensor } of kernel.tensors) touch(tensor, at);
   });
   for (const { node } of work.outputs) touch(node, end);
@@ -148,11 +151,17 @@ function layOut(context: BuildContext, kernels: Plan["kernels"]): Schedule {
   };
 
   const steps: ScheduledStep[] = [];
-  for (const { kernel, group } of kernels) {
-    const { stage } = kernel.kind === "segment" ? kernel : { stage: undefined };
-    if (stage?.kind === "columns" || stage?.kind === "sum")
-      steps.push({ kind: "clear", range: rangeOf(stage.outTensor) });
-    steps.push(dispatchOf(context, kernel, group, rangeOf));
+  for (const { kernel, label, bytesRead, bytesWritten, nodes } of dispatches) {
+    for (const part of partsOf(kernel)) {
+      const { stage } = part.kind === "segment" ? part : { stage: undefined };
+      if (stage?.kind === "columns" || stage?.kind === "sum")
+        steps.push({ kind: "clear", range: rangeOf(stage.outTensor) });
+    }
+    const bindings = kernel.tensors.map((t) => rangeOf(t.tensor));
+    const positions = (touched: ReadonlySet<number>) =>
+      kernel.tensors.flatMap((t, i) => (touched.has(t.tensor) ? [i] : []));
+    const [reads, writes] = [positions(tensorsRead(kernel)), positions(tensorsWritten(kernel))];
+    steps.push({ kind: "dispatch", kernel, bindings, label, bytesRead, bytesWritten, reads, writes, nodes });
   }
   for (const { state, node } of work.updates) {
     if (homes.inPlace.has(node)) continue;
@@ -175,47 +184,13 @@ function layOut(context: BuildContext, kernels: Plan["kernels"]): Schedule {
       ...[...packNames].map(([id, name]) => ({ name, sizeBytes: bytesOf(id) })),
     ],
     nodes: work.nodes,
-    unfused: refusalsOf(context, kernels),
+    unfused: refusalsOf(context, dispatches),
+    apart,
     arenaTensors: live.map(({ id, first, last }) => {
       const { buffer, offsetBytes, sizeBytes } = rangeOf(id);
       return { label: describeTensor(context, id), buffer, offsetBytes, sizeBytes, first, last };
     }),
   };
-}
-
-function dispatchOf(
-  context: BuildContext,
-  kernel: Kernel,
-  group: Group,
-  rangeOf: (id: number) => BufferRange,
-): ScheduledDispatch {
-  const written = tensorsWritten(kernel);
-  const read = tensorsRead(kernel);
-  const most = mostTouched(kernel);
-  const bytes = (tensors: readonly Kernel["tensors"][number][]) =>
-    tensors.reduce((total, t) => total + Math.min(t.elementCount, most) * 4, 0);
-  const { origin } = context.work.node(group.vertices[0]!);
-  const positions = (touched: ReadonlySet<number>) =>
-    kernel.tensors.flatMap((t, i) => (touched.has(t.tensor) ? [i] : []));
-  return {
-    kind: "dispatch",
-    kernel,
-    bindings: kernel.tensors.map((t) => rangeOf(t.tensor)),
-    label: [kernel.name, origin.path, origin.at].filter((part) => part !== "").join("  "),
-    bytesRead: bytes(kernel.tensors.filter((t) => read.has(t.tensor))),
-    bytesWritten: bytes(kernel.tensors.filter((t) => written.has(t.tensor))),
-    reads: positions(read),
-    writes: positions(written),
-    nodes: provenanceOf(context, group).nodes,
-  };
-}
-
-/** A gather touches no more elements of its table than it has results, a scatter no more than it has items. */
-function mostTouched(kernel: Kernel): number {
-  if (kernel.kind === "map") return kernel.axis.extent;
-  return kernel.kind === "segment" && "column" in kernel.stage
-    ? kernel.item.extent * kernel.stage.column.extent
-    : Number.POSITIVE_INFINITY;
 }
 
 function describeTensor(context: BuildContext, id: number): string {
@@ -226,11 +201,11 @@ function describeTensor(context: BuildContext, id: number): string {
   return `${origin.label || op} ${type.dtype}[${type.shape.join(", ")}]${where === "" ? "" : ` (${where})`}`;
 }
 
-function refusalsOf(context: BuildContext, kernels: Plan["kernels"]): readonly Unfused[] {
+function refusalsOf(context: BuildContext, scheduled: readonly Dispatch[]): readonly Unfused[] {
   const { plan } = context;
   const dispatchesOf = new Map<Group, number[]>();
-  kernels.forEach(({ group }, at) => {
-    dispatchesOf.set(group, [...(dispatchesOf.get(group) ?? []), at]);
+  scheduled.forEach(({ groups }, at) => {
+    for (const group of groups) dispatchesOf.set(group, [...(dispatchesOf.get(group) ?? []), at]);
   });
   const dispatchesAt = (id: NodeId): readonly number[] => dispatchesOf.get(plan.groupOf.get(id)!)!;
   const refused = plan.refusals

@@ -1,11 +1,11 @@
 import { elementCount, formatType, type NodeId, type TensorType } from "../graph/index.ts";
 import {
   type Expr,
-  type Kernel,
   KernelBuilder,
   type KernelTensor,
   type MapKernel,
   type MatmulKernel,
+  type PartKernel,
   type Reduction,
   type RowKernel,
   type Store,
@@ -39,7 +39,7 @@ export interface BuildContext {
 }
 
 /** The kernel of a group. */
-export function buildKernel(context: BuildContext, group: Group): Kernel {
+export function buildKernel(context: BuildContext, group: Group): PartKernel {
   switch (group.kind) {
     case "map":
       return buildMap(context, group);
@@ -398,7 +398,7 @@ function tensorLabel(context: BuildContext, id: number): string {
 }
 
 /** A WGSL identifier not yet in `taken`. */
-function uniqueName(label: string, taken: Set<string>): string {
+export function uniqueName(label: string, taken: Set<string>): string {
   const base = identifier(label);
   let name = base;
   for (let i = 2; taken.has(name); i++) name = `${base}_${i}`;

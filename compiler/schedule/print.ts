@@ -8,10 +8,11 @@ const SHOWN_PAIRS = 12;
 /**
  * Three parts in columns: a line a step (kernel, shape, the rules that made it, name, what it reads and writes, where it
  * comes from), a line an arena tensor (place and dispatches between which it is alive), and the reasons why kernels that
- * pass something on stayed apart.
+ * pass something on stayed apart, and why others did not share a dispatch.
  */
 export function printSchedule(schedule: Schedule): string {
-  return [...stepLines(schedule), ...memoryLines(schedule), ...reasonLines(schedule), ""].join("\n");
+  const parts = [stepLines(schedule), memoryLines(schedule), reasonLines(schedule), apartLines(schedule)];
+  return [...parts.flat(), ""].join("\n");
 }
 
 /** Dispatches are numbered, as everywhere; clears and copies are not. */
@@ -86,6 +87,13 @@ function reasonLines(schedule: Schedule): readonly string[] {
   return ["", "stayed apart (writer>reader):", ...columns(lines)];
 }
 
+function apartLines(schedule: Schedule): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const { reason } of schedule.apart) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  if (counts.size === 0) return [];
+  return ["", "not side by side:", ...columns([...counts].map(([reason, count]) => [`${count}x`, reason]))];
+}
+
 /** The extents that a kernel runs over. */
 export function kernelShape(kernel: Kernel): string {
   switch (kernel.kind) {
@@ -101,6 +109,8 @@ export function kernelShape(kernel: Kernel): string {
       return `${kernel.batch.extent} x ${kernel.outer.extent} over ${kernel.stream.extent}`;
     case "segment":
       return `${kernel.item.extent} items${"column" in kernel.stage ? ` of ${kernel.stage.column.extent}` : ""}`;
+    case "beside":
+      return kernel.parts.map((part) => `${part.kind} ${kernelShape(part)}`).join(" | ");
     default:
       return kernel satisfies never;
   }

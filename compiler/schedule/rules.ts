@@ -13,6 +13,9 @@ export const fusionRules = {
   attention:
     "contractions whose results are only reduced or contracted again are walked in blocks, never stored",
   masked_sums: "sums of equal indices into a few rows are sums under a mask, which fuse like others",
+  terms: "contractions whose results are added up are one contraction over all their axes",
+  stacked: "equal kernels that read the same tensor are one kernel of more rows, batches or elements",
+  side_by_side: "kernels that do not wait for each other share a dispatch, each with workgroups of its own",
   in_place: "an update is computed straight into the state that it replaces, without a copy",
 } as const satisfies Readonly<Record<string, string>>;
 

@@ -32,6 +32,13 @@ export interface Unfused {
   readonly reason: string;
 }
 
+/** Why kernels that do not wait for each other, and share something or are small, take a dispatch each. */
+export interface Apart {
+  readonly first: string;
+  readonly second: string;
+  readonly reason: string;
+}
+
 /** A tensor in an arena: its place, and the first and last dispatch that touches it, counted from 0. */
 export interface ArenaTensor {
   readonly label: string;
@@ -52,5 +59,6 @@ export interface Schedule {
   /** The graph as it was scheduled, with long reductions split and copies added. */
   readonly nodes: readonly Node[];
   readonly unfused: readonly Unfused[];
+  readonly apart: readonly Apart[];
   readonly arenaTensors: readonly ArenaTensor[];
 }

@@ -21,6 +21,7 @@ export class TensorHomes {
   /** Groups that must run before another because it overwrites a state that they read. */
   readonly orderedBefore: ReadonlyMap<Group, ReadonlySet<Group>>;
   readonly #work: WorkGraph;
+  readonly #placed = new Map<number, Home>();
 
   /** @param mayReplace false: every update goes through the arena and a copy */
   constructor(work: WorkGraph, plan: FusionPlan, mayReplace: boolean) {
@@ -45,7 +46,14 @@ export class TensorHomes {
     this.orderedBefore = ordered;
   }
 
+  /** Puts a tensor of the plan somewhere else than into an arena of its own. */
+  place(tensor: number, home: Home): void {
+    this.#placed.set(tensor, home);
+  }
+
   homeOf(tensor: NodeId): Home {
+    const placed = this.#placed.get(tensor);
+    if (placed !== undefined) return placed;
     if (tensor < 0) return { kind: "arena" };
     const state = this.inPlace.get(tensor);
     if (state !== undefined) return { kind: "state", name: state, offset: 0 };

@@ -80,6 +80,11 @@ export class WorkGraph {
     return elementCount(this.nodes[id]!.type.shape);
   }
 
+  /** Nodes that are needed after the last kernel: outputs, and updates until they are copied. */
+  get kept(): ReadonlySet<NodeId> {
+    return new Set([...this.outputs, ...this.updates].map(({ node }) => node));
+  }
+
   /** The state leaf of that name, where the graph reads it. */
   stateNode(name: string): NodeId | undefined {
     return this.#states.get(name);

@@ -1,14 +1,14 @@
 import type { MapKernel } from "../kernel/index.ts";
 import { Emitter } from "./emitter.ts";
-import { Adopted, collectVectorLoads, collectVectorStores, writeModule } from "./module.ts";
+import { Adopted, collectVectorLoads, collectVectorStores, type KernelBody } from "./module.ts";
 
-export function printMap(kernel: MapKernel): string {
+export function printMap(kernel: MapKernel, bound: ReadonlySet<number>): KernelBody {
   const adopted = new Adopted();
   const axis = adopted.axis(kernel.axis);
   const lane = kernel.width === 4 ? axis : undefined;
   const stores = adopted.stores(kernel.stores);
   const roots = stores.map((s) => s.value);
-  const vectors = new Set<number>();
+  const vectors = new Set(bound);
   collectVectorLoads(roots, lane, vectors);
   collectVectorStores(stores, lane, vectors);
   const emitter = new Emitter(kernel.tensors, vectors);
@@ -34,5 +34,5 @@ export function printMap(kernel: MapKernel): string {
       () => body(`vector${scale}`),
     );
   }
-  return writeModule(kernel, vectors, emitter, { wholeWorkgroups: false, workgroupVariables: [] });
+  return { vectorTensors: vectors, emitter, wholeWorkgroups: false, workgroupVariables: [] };
 }

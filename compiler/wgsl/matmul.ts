@@ -1,13 +1,13 @@
 import type { Expr, MatmulKernel } from "../kernel/index.ts";
 import { Emitter } from "./emitter.ts";
-import { Adopted, collectVectorLoads, collectVectorStores, writeModule } from "./module.ts";
+import { Adopted, collectVectorLoads, collectVectorStores, type KernelBody } from "./module.ts";
 import { emitTileProduct } from "./tile-product.ts";
 
 /**
  * A register tile of `tile.m` x `tile.n` outputs an invocation, accumulated as vec4s along n in steps of `tile.k`. Each
  * operand is read four at a time along the axis in which its elements are neighbours.
  */
-export function printMatmul(kernel: MatmulKernel): string {
+export function printMatmul(kernel: MatmulKernel, bound: ReadonlySet<number>): KernelBody {
   const adopted = new Adopted();
   const { b } = adopted;
   const [batch, m, n, k] = [kernel.batch, kernel.m, kernel.n, kernel.k].map((axis) => adopted.axis(axis));
@@ -19,7 +19,7 @@ export function printMatmul(kernel: MatmulKernel): string {
   const { tile } = kernel;
   const lhsLane = kernel.lhsVector === "m" ? m : kernel.lhsVector === "k" ? k : undefined;
   const rhsLane = kernel.rhsVector === "n" ? n : kernel.rhsVector === "k" ? k : undefined;
-  const vectors = new Set<number>();
+  const vectors = new Set(bound);
   collectVectorLoads([lhs], lhsLane, vectors);
   collectVectorLoads([rhs], rhsLane, vectors);
   collectVectorLoads(
@@ -120,5 +120,5 @@ export function printMatmul(kernel: MatmulKernel): string {
       });
     });
   }
-  return writeModule(kernel, vectors, emitter, { wholeWorkgroups: false, workgroupVariables: [] });
+  return { vectorTensors: vectors, emitter, wholeWorkgroups: false, workgroupVariables: [] };
 }

@@ -1,5 +1,6 @@
 import {
   type AxisExpr,
+  type BesideKernel,
   dependsOn,
   type Expr,
   type Kernel,
@@ -54,39 +55,90 @@ export function collectVectorStores(
   for (const s of stores) if (dependsOn(s.index, lane) && isVectorIndex(s.index, lane)) found.add(s.tensor);
 }
 
-/**
- * A whole WGSL module around the body of `main`. The body finds `invocation` (i32, the linear number of this invocation,
- * below the kernel's count), `workgroup` and `local`.
- */
-export function writeModule(
-  kernel: Kernel,
-  vectorTensors: ReadonlySet<number>,
-  emitter: Emitter,
-  options: { readonly wholeWorkgroups: boolean; readonly workgroupVariables: readonly string[] },
-): string {
-  const bindings = kernel.tensors.map((t, i) => bindingLine(t, i, vectorTensors.has(t.tensor)));
-  const { invocations, workgroups } = launchOf(kernel);
-  const guard = options.wholeWorkgroups
-    ? `if (workgroup >= ${workgroups}) { return; }`
-    : `if (invocation >= ${invocations}) { return; }`;
+/** What an invocation of one kernel does, as the printers write it. */
+export interface KernelBody {
+  /** Tensors that it binds as arrays of vec4. */
+  readonly vectorTensors: ReadonlySet<number>;
+  /** Statements. They find `invocation` (i32, the linear number of this one, below the kernel's count), `workgroup`, `local`. */
+  readonly emitter: Emitter;
+  /** Whether all invocations of a workgroup stay to the end: barriers need that. */
+  readonly wholeWorkgroups: boolean;
+  /** Declarations. Equal names have equal types in all kernels of one workgroup size. */
+  readonly workgroupVariables: readonly string[];
+}
+
+/** A whole WGSL module around one body. */
+export function writeModule(kernel: Kernel, body: KernelBody): string {
+  return [
+    ...head(kernel, body.vectorTensors),
+    ...body.workgroupVariables,
+    "",
+    ...declarations(body.emitter.functions.values()),
+    ...entryPoint(kernel),
+    ...bodyLines(kernel, body),
+    "}",
+    "",
+  ].join("\n");
+}
+
+/** A whole WGSL module of several bodies: a function each, called by the workgroups of its range. */
+export function writeModuleOfParts(kernel: BesideKernel, bodies: readonly KernelBody[]): string {
+  const ends: number[] = [];
+  for (const part of kernel.parts) ends.push((ends.at(-1) ?? 0) + launchOf(part).workgroups);
+  const startOf = (i: number): number => ends[i - 1] ?? 0;
+  return [
+    ...head(kernel, new Set(bodies.flatMap((body) => [...body.vectorTensors]))),
+    ...new Set(bodies.flatMap((body) => body.workgroupVariables)),
+    "",
+    ...declarations(bodies.flatMap((body) => [...body.emitter.functions.values()])),
+    ...bodies.flatMap((body, i) => {
+      const part = kernel.parts[i]!;
+      return [
+        `// workgroups ${startOf(i)} to ${ends[i]! - 1}: ${part.name}`,
+        `fn part_${i}(workgroup: i32, local: i32) {`,
+        ...bodyLines(part, body),
+        "}",
+        "",
+      ];
+    }),
+    ...entryPoint(kernel),
+    ...ends.map((end, i) => {
+      const own = i === 0 ? "workgroup" : `workgroup - ${startOf(i)}`;
+      return `  if (workgroup < ${end}) { part_${i}(${own}, local); return; }`;
+    }),
+    "}",
+    "",
+  ].join("\n");
+}
+
+function head(kernel: Kernel, vectorTensors: ReadonlySet<number>): readonly string[] {
   return [
     `// ${kernel.name}`,
     ...kernel.comments.map((comment) => `//   ${comment}`),
-    ...bindings,
-    ...options.workgroupVariables,
-    "",
-    ...declarations(emitter.functions.values()),
+    ...kernel.tensors.map((t, i) => bindingLine(t, i, vectorTensors.has(t.tensor))),
+  ];
+}
+
+function entryPoint(kernel: Kernel): readonly string[] {
+  return [
     `@compute @workgroup_size(${kernel.workgroupSize})`,
     "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,",
     "        @builtin(local_invocation_index) local_index: u32) {",
     "  let workgroup = i32(group.x + group.y * groups.x);",
     "  let local = i32(local_index);",
+  ];
+}
+
+function bodyLines(kernel: Kernel, { emitter, wholeWorkgroups }: KernelBody): readonly string[] {
+  const { invocations, workgroups } = launchOf(kernel);
+  const guard = wholeWorkgroups
+    ? `if (workgroup >= ${workgroups}) { return; }`
+    : `if (invocation >= ${invocations}) { return; }`;
+  return [
     `  let invocation = workgroup * ${kernel.workgroupSize} + local;`,
     `  ${guard}`,
     ...emitter.text().map((line) => `  ${line}`),
-    "}",
-    "",
-  ].join("\n");
+  ];
 }
 
 function bindingLine(t: KernelTensor, index: number, isVector: boolean): string {

@@ -1,10 +1,10 @@
 import type { AxisExpr, RowKernel } from "../kernel/index.ts";
 import { type Accumulator, accumulatorOf } from "./accumulate.ts";
 import { Emitter, splat } from "./emitter.ts";
-import { Adopted, collectVectorLoads, collectVectorStores, writeModule } from "./module.ts";
+import { Adopted, collectVectorLoads, collectVectorStores, type KernelBody } from "./module.ts";
 
 /** Rows walked once or more along the inner axis; see {@link RowKernel}. */
-export function printRow(kernel: RowKernel): string {
+export function printRow(kernel: RowKernel, bound: ReadonlySet<number>): KernelBody {
   const adopted = new Adopted();
   const row = adopted.axis(kernel.row);
   const inner = adopted.axis(kernel.inner);
@@ -17,7 +17,7 @@ export function printRow(kernel: RowKernel): string {
   const rowStores = adopted.stores(kernel.rowStores);
   const stores = [...sweeps.flatMap((s) => s.stores), ...rowStores];
   const roots = [...sweeps.flatMap((s) => s.reductions.map((r) => r.body)), ...stores.map((s) => s.value)];
-  const vectors = new Set<number>();
+  const vectors = new Set(bound);
   collectVectorLoads(roots, lane, vectors);
   collectVectorStores(stores, lane, vectors);
   const emitter = new Emitter(kernel.tensors, vectors);
@@ -66,7 +66,7 @@ export function printRow(kernel: RowKernel): string {
     if (shared) emitter.block("if (local == 0)", writeRow);
     else writeRow();
   }
-  return writeModule(kernel, vectors, emitter, { wholeWorkgroups: shared, workgroupVariables });
+  return { vectorTensors: vectors, emitter, wholeWorkgroups: shared, workgroupVariables };
 }
 
 /** A tree over the invocations of a workgroup; every one of them then reads the result's parts. */
@@ -77,7 +77,9 @@ function joinWorkgroup(
   count: number,
   workgroupVariables: string[],
 ): readonly string[] {
-  const shared = accumulator.parts.map((part) => `shared_${part.replace(/^part_/, "")}`);
+  // Kernels side by side share workgroup memory by name, so that the type is part of it.
+  const type = accumulator.dtype === "f32" ? "" : `_${accumulator.dtype}`;
+  const shared = accumulator.parts.map((part) => `shared_${part.replace(/^part_/, "")}${type}`);
   for (const name of shared)
     workgroupVariables.push(`var<workgroup> ${name}: array<${accumulator.dtype}, ${count}>;`);
   shared.forEach((name, i) => {

@@ -1,10 +1,10 @@
 import type { ScoreSumKernel } from "../kernel/index.ts";
 import { Emitter, splat } from "./emitter.ts";
-import { Adopted, collectVectorLoads, collectVectorStores, writeModule } from "./module.ts";
+import { Adopted, collectVectorLoads, collectVectorStores, type KernelBody } from "./module.ts";
 import { adoptScores, collectScoreLoads, ScoreBlock } from "./score-block.ts";
 
 /** A block of (m, n): scores of one batch after the other, what is made of them summed in an array of the invocation. */
-export function printScoreSum(kernel: ScoreSumKernel): string {
+export function printScoreSum(kernel: ScoreSumKernel, bound: ReadonlySet<number>): KernelBody {
   const adopted = new Adopted();
   const { b } = adopted;
   const [batch, over, m, n] = [kernel.batch, kernel.over, kernel.m, kernel.n].map((axis) =>
@@ -19,7 +19,7 @@ export function printScoreSum(kernel: ScoreSumKernel): string {
     body: adopted.expr(s.body),
     stores: adopted.stores(s.stores),
   }));
-  const vectors = new Set<number>();
+  const vectors = new Set(bound);
   collectScoreLoads(scores, m, n, vectors);
   const roots = sums.flatMap((s) => [s.body, ...s.stores.map((store) => store.value)]);
   collectVectorLoads(roots, n, vectors);
@@ -57,5 +57,5 @@ export function printScoreSum(kernel: ScoreSumKernel): string {
       }
     }
   });
-  return writeModule(kernel, vectors, emitter, { wholeWorkgroups: false, workgroupVariables: [] });
+  return { vectorTensors: vectors, emitter, wholeWorkgroups: false, workgroupVariables: [] };
 }

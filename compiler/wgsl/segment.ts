@@ -1,22 +1,22 @@
 import type { AxisExpr, Expr, KernelTensor, SegmentKernel, SegmentStage } from "../kernel/index.ts";
 import { Emitter, splat } from "./emitter.ts";
-import { Adopted, collectVectorLoads, collectVectorStores, writeModule } from "./module.ts";
+import { Adopted, collectVectorLoads, collectVectorStores, type KernelBody } from "./module.ts";
 import { valueType } from "./spelling.ts";
 
 /** Sums of equal indices; see {@link SegmentKernel}. */
-export function printSegment(kernel: SegmentKernel): string {
+export function printSegment(kernel: SegmentKernel, bound: ReadonlySet<number>): KernelBody {
   const { stage } = kernel;
   switch (stage.kind) {
     case "columns":
-      return printColumns(kernel, stage);
+      return printColumns(kernel, stage, bound);
     case "sort":
-      return printSort(kernel, stage);
+      return printSort(kernel, stage, bound);
     case "rank":
-      return printRank(kernel, stage);
+      return printRank(kernel, stage, bound);
     case "sum":
-      return printSum(kernel, stage);
+      return printSum(kernel, stage, bound);
     case "join":
-      return printJoin(kernel, stage);
+      return printJoin(kernel, stage, bound);
     default:
       return stage satisfies never;
   }
@@ -34,7 +34,11 @@ function nameOf(kernel: SegmentKernel, tensor: number): string {
   return tensorOf(kernel, tensor).name;
 }
 
-function printColumns(kernel: SegmentKernel, stage: StageOf<"columns">): string {
+function printColumns(
+  kernel: SegmentKernel,
+  stage: StageOf<"columns">,
+  bound: ReadonlySet<number>,
+): KernelBody {
   const adopted = new Adopted();
   const { b } = adopted;
   const item = adopted.axis(kernel.item);
@@ -42,7 +46,7 @@ function printColumns(kernel: SegmentKernel, stage: StageOf<"columns">): string 
   const lane = stage.width === 4 ? column : undefined;
   const value = adopted.expr(stage.value);
   const outIndex = b.addIndex(b.scaleIndex(adopted.expr(kernel.rowIndex), column.extent), column);
-  const vectors = new Set<number>();
+  const vectors = new Set(bound);
   collectVectorLoads([value], lane, vectors);
   collectVectorStores([{ tensor: stage.outTensor, index: outIndex, value }], lane, vectors);
   const emitter = new Emitter(kernel.tensors, vectors);
@@ -53,19 +57,21 @@ function printColumns(kernel: SegmentKernel, stage: StageOf<"columns">): string 
     emitter.bindAxis(item, "item");
     emitter.addTo(stage.outTensor, outIndex, emitter.emit(value, lane), lane);
   });
-  return writeModule(kernel, vectors, emitter, WHOLE_INVOCATIONS);
+  return { vectorTensors: vectors, emitter, ...WHOLE_INVOCATIONS };
 }
 
 /** Bitonic: log2(block) (log2(block) + 1) / 2 rounds of compare and exchange (Batcher 1968). */
-function printSort(kernel: SegmentKernel, stage: StageOf<"sort">): string {
+function printSort(kernel: SegmentKernel, stage: StageOf<"sort">, bound: ReadonlySet<number>): KernelBody {
   const adopted = new Adopted();
   const item = adopted.axis(kernel.item);
   const rowIndex = adopted.expr(kernel.rowIndex);
-  const emitter = new Emitter(kernel.tensors, new Set());
+  const emitter = new Emitter(kernel.tensors, bound);
   emitter.expect([rowIndex]);
   const { block } = stage;
   const size = kernel.workgroupSize;
   const out = nameOf(kernel, stage.outTensor);
+  // Kernels side by side share workgroup memory by name, so that the size is part of it.
+  const keys = `keys_${block}`;
   const eachPlace = (body: () => void) =>
     emitter.block(`for (var place = local; place < ${block}; place += ${size})`, body);
   emitter.line(`let first = workgroup * ${block};`);
@@ -76,35 +82,37 @@ function printSort(kernel: SegmentKernel, stage: StageOf<"sort">): string {
       emitter.bindAxis(item, "item");
       emitter.line(`key = u32(${emitter.emit(rowIndex).text}) * ${block}u + u32(place);`);
     });
-    emitter.line("keys[place] = key;");
+    emitter.line(`${keys}[place] = key;`);
   });
   emitter.line("workgroupBarrier();");
   emitter.block(`for (var run = 2; run <= ${block}; run *= 2)`, () => {
     emitter.block("for (var gap = run / 2; gap > 0; gap /= 2)", () => {
       emitter.block(`for (var pair = local; pair < ${block / 2}; pair += ${size})`, () => {
         emitter.line("let low = 2 * pair - (pair & (gap - 1));");
-        emitter.line("let a = keys[low];");
-        emitter.line("let b = keys[low + gap];");
+        emitter.line(`let a = ${keys}[low];`);
+        emitter.line(`let b = ${keys}[low + gap];`);
         emitter.block("if ((a > b) == ((low & run) == 0))", () => {
-          emitter.line("keys[low] = b;");
-          emitter.line("keys[low + gap] = a;");
+          emitter.line(`${keys}[low] = b;`);
+          emitter.line(`${keys}[low + gap] = a;`);
         });
       });
       emitter.line("workgroupBarrier();");
     });
   });
   eachPlace(() => {
-    if (stage.writes === "keys") emitter.line(`${out}[first + place] = keys[place];`);
-    else emitter.line(`if (place < ${item.extent}) { ${out}[place] = i32(keys[place] % ${block}u); }`);
+    if (stage.writes === "keys") emitter.line(`${out}[first + place] = ${keys}[place];`);
+    else emitter.line(`if (place < ${item.extent}) { ${out}[place] = i32(${keys}[place] % ${block}u); }`);
   });
-  return writeModule(kernel, new Set(), emitter, {
+  return {
+    vectorTensors: bound,
+    emitter,
     wholeWorkgroups: true,
-    workgroupVariables: [`var<workgroup> keys: array<u32, ${block}>;`],
-  });
+    workgroupVariables: [`var<workgroup> ${keys}: array<u32, ${block}>;`],
+  };
 }
 
-function printRank(kernel: SegmentKernel, stage: StageOf<"rank">): string {
-  const emitter = new Emitter(kernel.tensors, new Set());
+function printRank(kernel: SegmentKernel, stage: StageOf<"rank">, bound: ReadonlySet<number>): KernelBody {
+  const emitter = new Emitter(kernel.tensors, bound);
   const { block } = stage;
   const keys = nameOf(kernel, stage.keysTensor);
   emitter.line(`let block = invocation / ${block};`);
@@ -126,7 +134,7 @@ function printRank(kernel: SegmentKernel, stage: StageOf<"rank">): string {
     emitter.line("rank += low;");
   });
   emitter.line(`${nameOf(kernel, stage.outTensor)}[rank] = block * ${block} + i32(key % ${block}u);`);
-  return writeModule(kernel, new Set(), emitter, WHOLE_INVOCATIONS);
+  return { vectorTensors: bound, emitter, ...WHOLE_INVOCATIONS };
 }
 
 /** What `sum` and `join` share: rows of items by their place in the order, and elements of the result by row. */
@@ -173,14 +181,14 @@ class Ordered {
   }
 }
 
-function printSum(kernel: SegmentKernel, stage: StageOf<"sum">): string {
+function printSum(kernel: SegmentKernel, stage: StageOf<"sum">, bound: ReadonlySet<number>): KernelBody {
   const ordered = new Ordered(kernel, stage);
   const { adopted, column, lane } = ordered;
   const item = adopted.axis(kernel.item);
   const value = adopted.expr(stage.value);
   const items = item.extent;
   const { outTensor, partialTensor, chunk, width } = stage;
-  const vectors = vectorsOf(ordered, [value], [outTensor, partialTensor]);
+  const vectors = vectorsOf(ordered, bound, [value], [outTensor, partialTensor]);
   const emitter = new Emitter(kernel.tensors, vectors);
   emitter.expect([value]);
   const { dtype } = stage.value;
@@ -228,16 +236,16 @@ function printSum(kernel: SegmentKernel, stage: StageOf<"sum">): string {
     emitter.line(`total += ${splat(emitter.emit(value, lane), dtype, width)};`);
   });
   put();
-  return writeModule(kernel, vectors, emitter, WHOLE_INVOCATIONS);
+  return { vectorTensors: vectors, emitter, ...WHOLE_INVOCATIONS };
 }
 
-function printJoin(kernel: SegmentKernel, stage: StageOf<"join">): string {
+function printJoin(kernel: SegmentKernel, stage: StageOf<"join">, bound: ReadonlySet<number>): KernelBody {
   const ordered = new Ordered(kernel, stage);
   const { adopted, column, lane } = ordered;
   const { outTensor, partialTensor, chunk, width } = stage;
   const { b } = adopted;
   const items = kernel.item.extent;
-  const vectors = vectorsOf(ordered, [], [outTensor, partialTensor]);
+  const vectors = vectorsOf(ordered, bound, [], [outTensor, partialTensor]);
   const emitter = new Emitter(kernel.tensors, vectors);
   const { dtype } = tensorOf(kernel, outTensor);
   const columns = column.extent / width;
@@ -262,16 +270,17 @@ function printJoin(kernel: SegmentKernel, stage: StageOf<"join">): string {
     emitter.line(`total += ${emitter.emit(b.load(dtype, partialTensor, index), lane).text};`);
   });
   emitter.store(outTensor, outIndex, { text: "total", width }, lane);
-  return writeModule(kernel, vectors, emitter, WHOLE_INVOCATIONS);
+  return { vectorTensors: vectors, emitter, ...WHOLE_INVOCATIONS };
 }
 
 /** Tensors that are read or written four columns at once. */
 function vectorsOf(
   ordered: Ordered,
+  bound: ReadonlySet<number>,
   roots: readonly Expr[],
   ofColumns: readonly (number | undefined)[],
 ): ReadonlySet<number> {
-  const vectors = new Set<number>();
+  const vectors = new Set(bound);
   collectVectorLoads(roots, ordered.lane, vectors);
   if (ordered.lane !== undefined)
     for (const tensor of ofColumns) if (tensor !== undefined) vectors.add(tensor);

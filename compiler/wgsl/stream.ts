@@ -1,6 +1,6 @@
 import type { Expr, Reduction, StreamKernel } from "../kernel/index.ts";
 import { Emitter, splat } from "./emitter.ts";
-import { Adopted, collectVectorLoads, collectVectorStores, writeModule } from "./module.ts";
+import { Adopted, collectVectorLoads, collectVectorStores, type KernelBody } from "./module.ts";
 import { adoptScores, collectScoreLoads, ScoreBlock } from "./score-block.ts";
 import { literal } from "./spelling.ts";
 
@@ -10,7 +10,7 @@ const COMPONENTS = ["x", "y", "z", "w"] as const;
  * A block of rows walks the stream: scores of a block in registers, what is made of them in registers too, and the rows of the
  * sums in an array of the invocation, updated a vec4 at a time.
  */
-export function printStream(kernel: StreamKernel): string {
+export function printStream(kernel: StreamKernel, bound: ReadonlySet<number>): KernelBody {
   const adopted = new Adopted();
   const { b } = adopted;
   const [batch, outer, stream] = [kernel.batch, kernel.outer, kernel.stream].map((axis) =>
@@ -37,7 +37,7 @@ export function printStream(kernel: StreamKernel): string {
   }));
   const rowStores = adopted.stores(kernel.rowStores);
 
-  const vectors = new Set<number>();
+  const vectors = new Set(bound);
   collectScoreLoads(scores, outer, stream, vectors);
   collectVectorLoads([...reductions.map((r) => r.body), ...sums.map((s) => s.weight)], stream, vectors);
   for (const s of sums) {
@@ -148,7 +148,7 @@ export function printStream(kernel: StreamKernel): string {
       });
     }
   });
-  return writeModule(kernel, vectors, emitter, { wholeWorkgroups: false, workgroupVariables: [] });
+  return { vectorTensors: vectors, emitter, wholeWorkgroups: false, workgroupVariables: [] };
 }
 
 /** Takes the terms of row `i` of a block into its running result; what was summed below the old maximum is scaled. */

@@ -1,7 +1,8 @@
 import { assemble } from "../../compiler/assemble/index.ts";
 import { elementCount, type Graph, type Leaves, type Tensor, tensor } from "../../compiler/graph/index.ts";
+import { partsOf, tensorsWritten } from "../../compiler/kernel/index.ts";
 import type { DType, Program } from "../../compiler/program/index.ts";
-import { type FusionRule, schedule } from "../../compiler/schedule/index.ts";
+import { type FusionRule, type Schedule, schedule } from "../../compiler/schedule/index.ts";
 import { printKernel } from "../../compiler/wgsl/index.ts";
 import type { KilnDevice } from "../../runtime/device/index.ts";
 import { createExecutor } from "../../runtime/execute/index.ts";
@@ -16,6 +17,8 @@ export function programOf(
   const states = graph.nodes.flatMap((node) =>
     node.op === "state" ? [{ name: node.attrs.name, sizeBytes: 4 * elementCount(node.attrs.shape) }] : [],
   );
+  const planned = schedule(graph, profile, { fuse, without });
+  expectNoHazards(planned);
   return assemble({
     about: {
       name: "graph",
@@ -27,9 +30,29 @@ export function programOf(
       overrides: {},
     },
     states,
-    entries: { evaluate: schedule(graph, profile, { fuse, without }) },
+    entries: { evaluate: planned },
     print: printKernel,
   });
+}
+
+/** What runs side by side in one dispatch has no order: nothing that one kernel writes may be touched by another. */
+export function expectNoHazards(planned: Schedule): void {
+  for (const step of planned.steps) {
+    if (step.kind !== "dispatch") continue;
+    const rangeOf = new Map(step.kernel.tensors.map((t, i) => [t.tensor, step.bindings[i]!]));
+    const parts = partsOf(step.kernel);
+    for (const writer of parts)
+      for (const written of tensorsWritten(writer))
+        for (const other of parts)
+          for (const { tensor: touched } of other === writer ? [] : other.tensors) {
+            const [a, b] = [rangeOf.get(written)!, rangeOf.get(touched)!];
+            const apart =
+              a.buffer !== b.buffer ||
+              a.offsetBytes + a.sizeBytes <= b.offsetBytes ||
+              b.offsetBytes + b.sizeBytes <= a.offsetBytes;
+            if (!apart) throw new Error(`${step.label}: ${writer.name} writes what ${other.name} touches`);
+          }
+  }
 }
 
 export interface DeviceResult {

@@ -130,6 +130,7 @@ function mapsSchedule(profile: DeviceProfile, sizes: Sizes): Schedule {
     })),
     nodes: [],
     unfused: [],
+    apart: [],
     arenaTensors: [],
   };
 }

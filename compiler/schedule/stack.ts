@@ -1,0 +1,205 @@
+import {
+  type AxisExpr,
+  type Expr,
+  KernelBuilder,
+  type KernelTensor,
+  type MapKernel,
+  type MatmulKernel,
+  type PartKernel,
+  Rewriter,
+  type RowKernel,
+  type Store,
+} from "../kernel/index.ts";
+import { rulesOf } from "./dispatch.ts";
+import { type BuildContext, uniqueName } from "./kernels.ts";
+import { type Access, overlap, type Spans } from "./spans.ts";
+
+/** Kernels that can be stacked: they have an axis of independent repetitions, which becomes longer. */
+export type StackableKernel = MapKernel | RowKernel | MatmulKernel;
+
+export function isStackable(kernel: PartKernel): kernel is StackableKernel {
+  return kernel.kind === "map" || kernel.kind === "row" || kernel.kind === "matmul";
+}
+
+/**
+ * Kernels equal but for their tensors as one, with more elements, rows or batches: kernel i's tensors lie i strides behind the
+ * first's, so the code is that of one.
+ * @param kernels at least two of one identity, none of which reads what another writes
+ * @returns why it is impossible, if it is; then nothing has been changed
+ */
+export function stack(
+  context: BuildContext,
+  spans: Spans,
+  kernels: readonly StackableKernel[],
+): StackableKernel | string {
+  const sorted = inBufferOrder(context, kernels);
+  const first = sorted[0]!;
+  const accesses = spans.accesses(parametersOf(sorted));
+  if (typeof accesses === "string") return accesses;
+  const tensors = boundTensors(context, first.tensors, accesses, sorted.length);
+  const comments = [...new Set(sorted.flatMap((kernel) => kernel.comments))];
+  const flops = sorted.reduce((n, kernel) => n + kernel.flops, 0);
+  const rules = rulesOf(sorted, "stacked");
+  const shared = { name: `${first.name}_x${sorted.length}`, comments, tensors, flops, rules };
+  const b = new KernelBuilder();
+  const access = new Map(first.tensors.map((t, i) => [t.tensor, accesses[i]!]));
+  switch (first.kind) {
+    case "map": {
+      const axis = b.axis(first.axis.name, first.axis.extent * sorted.length, first.axis.multiple);
+      const made = repeated(b, first.axis, axis, access);
+      return { ...first, ...shared, axis, stores: first.stores.map(made.store) };
+    }
+    case "row": {
+      const row = b.axis(first.row.name, first.row.extent * sorted.length, first.row.multiple);
+      const made = repeated(b, first.row, row, access);
+      return {
+        ...first,
+        ...shared,
+        row,
+        inner: made.axis(first.inner),
+        sweeps: first.sweeps.map(({ reductions, stores }) => ({
+          reductions: reductions.map((r) => ({ ...r, body: made.expr(r.body) })),
+          stores: stores.map(made.store),
+        })),
+        rowStores: first.rowStores.map(made.store),
+      };
+    }
+    case "matmul": {
+      const batch = b.axis(first.batch.name, first.batch.extent * sorted.length);
+      const made = repeated(b, first.batch, batch, access);
+      return {
+        ...first,
+        ...shared,
+        batch,
+        m: made.axis(first.m),
+        n: made.axis(first.n),
+        k: made.axis(first.k),
+        lhs: made.expr(first.lhs),
+        rhs: made.expr(first.rhs),
+        rhsSum: first.rhsSum && made.target(first.rhsSum),
+        stores: first.stores.map(made.store),
+      };
+    }
+    default:
+      return first satisfies never;
+  }
+}
+
+/** Why these kernels of one identity cannot be stacked, if they cannot. */
+export function stackObstacle(
+  context: BuildContext,
+  spans: Spans,
+  kernels: readonly StackableKernel[],
+): string | undefined {
+  return spans.obstacle(parametersOf(inBufferOrder(context, kernels)));
+}
+
+/** For each tensor that equal kernels bind, which one it is in each. */
+function parametersOf(kernels: readonly PartKernel[]): readonly (readonly number[])[] {
+  return kernels[0]!.tensors.map((_, i) => kernels.map((kernel) => kernel.tensors[i]!.tensor));
+}
+
+/** By the place of the first tensors that differ and have one, so that distances are equal where they can be. */
+function inBufferOrder(
+  context: BuildContext,
+  kernels: readonly StackableKernel[],
+): readonly StackableKernel[] {
+  for (const tensors of parametersOf(kernels)) {
+    if (new Set(tensors).size < kernels.length) continue;
+    const offsets = tensors.map((tensor) => {
+      const home = context.homes.homeOf(tensor);
+      return home.kind === "arena" ? undefined : home.offset;
+    });
+    if (offsets.includes(undefined)) continue;
+    const place = new Map(kernels.map((kernel, i) => [kernel, offsets[i] ?? 0]));
+    return [...kernels].sort((a, b) => place.get(a)! - place.get(b)!);
+  }
+  return kernels;
+}
+
+interface Target {
+  readonly tensor: number;
+  readonly index: Expr;
+}
+
+/** The expressions of kernel `axis` div its extent, where `axis` now runs through all kernels' repetitions. */
+function repeated(b: KernelBuilder, old: AxisExpr, axis: AxisExpr, access: ReadonlyMap<number, Access>) {
+  const position = b.modulo(axis, old.extent);
+  const kernel = b.floorDiv(axis, old.extent);
+  const others = new Map<AxisExpr, AxisExpr>();
+  const other = (e: AxisExpr): AxisExpr => {
+    let made = others.get(e);
+    if (made === undefined) {
+      made = b.axis(e.name, e.extent, e.multiple);
+      others.set(e, made);
+    }
+    return made;
+  };
+  const place = (tensor: number, index: Expr): Target => reach(b, access.get(tensor)!, kernel, index);
+  const rewriter = new Rewriter(b, {
+    axis: (e) => (e === old ? position : other(e)),
+    load: (e, index) => {
+      const to = place(e.tensor, index);
+      return b.load(e.dtype, to.tensor, to.index);
+    },
+  });
+  const target = ({ tensor, index }: Target): Target => place(tensor, rewriter.expr(index));
+  return {
+    axis: other,
+    expr: (e: Expr) => rewriter.expr(e),
+    target,
+    store: (s: Store): Store => ({ ...target(s), value: rewriter.expr(s.value) }),
+  };
+}
+
+/** Element `index` of the tensor of kernel `kernel`. */
+export function reach(b: KernelBuilder, access: Access, kernel: Expr, index: Expr): Target {
+  const start = b.addIndex(b.scaleIndex(kernel, access.stride), b.constant("i32", access.offset));
+  return { tensor: access.tensor, index: b.addIndex(start, index) };
+}
+
+/** What a kernel over several kernels' tensors binds. */
+export function boundTensors(
+  context: BuildContext,
+  parameters: readonly KernelTensor[],
+  accesses: readonly Access[],
+  count: number,
+): readonly KernelTensor[] {
+  const { homes } = context;
+  const bound = new Map<number, { elements: number; readonly like: KernelTensor; several: boolean }>();
+  parameters.forEach((like, i) => {
+    const { tensor, stride } = accesses[i]!;
+    const several = tensor !== like.tensor;
+    const elements = like.elementCount * (several && stride !== 0 ? count : 1);
+    const known = bound.get(tensor);
+    if (known === undefined) bound.set(tensor, { elements, like, several });
+    else known.elements += elements;
+  });
+  const writable = new Set(
+    parameters.flatMap((t, i) => (t.access === "read_write" ? [homes.bufferKeyOf(accesses[i]!.tensor)] : [])),
+  );
+  const names = new Set<string>();
+  return [...bound].map(([tensor, { elements, like, several }]) => ({
+    tensor,
+    name: uniqueName(like.name.slice(2), names),
+    dtype: like.dtype,
+    elementCount: elements,
+    access: writable.has(homes.bufferKeyOf(tensor)) ? "read_write" : "read",
+    comment: several ? `${count} of ${like.comment}` : like.comment,
+  }));
+}
+
+/** What of these bindings WebGPU would refuse in one dispatch. */
+export function clashOf(
+  context: BuildContext,
+  spans: Spans,
+  tensors: readonly KernelTensor[],
+): string | undefined {
+  if (tensors.length > context.profile.maxStorageBuffersPerShaderStage)
+    return `more than ${context.profile.maxStorageBuffersPerShaderStage} storage buffers`;
+  const places = tensors.map((t) => ({ at: spans.locationOf(t.tensor), access: t.access }));
+  const overlaps = places.some((a, i) =>
+    places.slice(0, i).some((b) => a.access === "read_write" && overlap(a.at, b.at)),
+  );
+  return overlaps ? "ranges of a buffer that is written overlap" : undefined;
+}
