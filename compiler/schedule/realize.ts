@@ -169,6 +169,8 @@ function worthRealizing(
   if (cost > PROLOGUE_COST && feedsMatmul(work, node.id)) return true;
   if (feedsScatterIndices(work, node.id)) return true;
   if (finishesContraction(work, node, reads)) return true;
+  // A condition takes as much memory as the number that it is told from.
+  if (node.type.dtype === "bool" && cost <= SHARED_COST) return false;
   // A value made of (almost) nothing, such as a dropout mask, is cheaper made again than read.
   const bigReads = reads.filter((source) => work.count(source) * 16 >= count).length;
   if (readers.size >= 2 && bigReads >= 1 && (cost >= SHARED_COST || bigReads >= 2)) return true;
