@@ -12,6 +12,20 @@ export interface FoundAdapter {
 // Dawn rounds timestamps to 65 µs unless told not to: a profile of single dispatches needs the digits.
 const dawnOptions = ["disable-dawn-features=timestamp_quantization"];
 
+/**
+ * Dawn's instances, one of a kind, for as long as the process lives: one that is collected while a device of it is still being
+ * destroyed takes the process down.
+ */
+const instances = new Map<"hardware" | "software", GPU>();
+
+function instanceOf(kind: "hardware" | "software"): GPU {
+  const known = instances.get(kind);
+  if (known !== undefined) return known;
+  const made = create(dawnOptions);
+  instances.set(kind, made);
+  return made;
+}
+
 /** Libraries loaded with `koffi` stay in the process only as long as their handle is reachable. */
 const loadedLibraries: unknown[] = [];
 
@@ -21,7 +35,7 @@ const loadedLibraries: unknown[] = [];
  */
 export async function findHardwareAdapter(): Promise<FoundAdapter | undefined> {
   if (!vulkanMayWork()) return undefined;
-  const gpu = create(dawnOptions);
+  const gpu = instanceOf("hardware");
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   return adapter === null || adapter.info.isFallbackAdapter ? undefined : { gpu, adapter };
 }
@@ -46,7 +60,7 @@ function vulkanMayWork(): boolean {
  */
 export async function findSoftwareAdapter(): Promise<FoundAdapter> {
   if (!hasEmbeddedDevice()) {
-    const gpu = create(dawnOptions);
+    const gpu = instanceOf("software");
     const adapter = await gpu.requestAdapter({ forceFallbackAdapter: true });
     if (adapter !== null) return { gpu, adapter };
     throw noDevice(
@@ -57,7 +71,7 @@ export async function findSoftwareAdapter(): Promise<FoundAdapter> {
   loadedLibraries.push(koffi.load(loaderPath, { global: true }));
   const restore = setEnvironment({ VK_ICD_FILENAMES: icdPath, VK_DRIVER_FILES: icdPath });
   try {
-    const gpu = create(dawnOptions);
+    const gpu = instanceOf("software");
     const adapter = await gpu.requestAdapter();
     if (adapter !== null) return { gpu, adapter };
     throw noDevice("the embedded software device did not start");
