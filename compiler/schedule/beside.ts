@@ -19,6 +19,11 @@ import { joinTerms } from "./terms.ts";
 /** Below both, starting a dispatch costs more than running the kernel, wherever its inputs come from. */
 const SMALL_BYTES = 256 * 1024;
 const SMALL_FLOPS = 4e6;
+/**
+ * From here on a kernel takes so much longer than the start of a dispatch that company gains nothing, while a driver may compile
+ * two long kernels in one module more slowly than apart (SwiftShader: the two walks of a decoder's backward in 1.5 times).
+ */
+const LARGE_FLOPS = 2e8;
 /** Kernels share an input worth reading together if it is this part of the smaller one's traffic. */
 const WORTH_SHARING = 1 / 8;
 
@@ -111,6 +116,7 @@ function chooseBeside(
     // Beside a large kernel, a small one of its own would make a pipeline that no other layer shares.
     const areSmall = [...slot, i].every((member) => traffic[member]!.isSmall);
     if (gain < WORTH_SHARING * least && !areSmall) return "";
+    if ([...slot, i].some((member) => kernels[member]!.flops >= LARGE_FLOPS)) return "";
     const all = [...slot, i].map((member) => dispatches[member]!);
     const kernelsOfAll = partsFor(all).map((part) => part.kernel);
     const workgroups = kernelsOfAll.reduce((n, kernel) => n + launchOf(kernel).workgroups, 0);
