@@ -19,7 +19,7 @@ export const SMALL_FLOPS = 2e6;
  * From here on four terms side by side gain more in a few hundred steps than their four times longer code costs once
  * (SwiftShader: a fifth of the time, and 0.3 s).
  */
-const LARGE_FLOPS = 1e8;
+const LARGE_FLOPS = 5e7;
 
 /** The largest power of two that is at most both. */
 export function largestPowerOfTwo(limit: number, most: number): number {

@@ -100,6 +100,9 @@ export function printStream(kernel: StreamKernel, bound: ReadonlySet<number>): K
       });
     });
     for (const s of sums) {
+      const weight = (i: number, j: number) => `${s.name}_weight_${i}_${j}`;
+      for (const i of rows)
+        for (const j of quads) emitter.line(`let ${weight(i, j)} = weight_${s.name}[${i * count + j}];`);
       emitter.block(`for (var n = 0; n < ${s.n.extent}; n += 4)`, () => {
         emitter.bindAxis(s.n, "n");
         const place = (i: number) => `${s.name}[${(i * s.n.extent) / 4} + (n >> 2u)]`;
@@ -113,8 +116,7 @@ export function printStream(kernel: StreamKernel, bound: ReadonlySet<number>): K
             if (4 * j + c > 0) to.set(stream, b.addIndex(stream, b.constant("i32", 4 * j + c)));
             const operand = splat(emitter.emit(b.substitute(s.operand, to), s.n), "f32", 4);
             const name = emitter.name(operand, "t_");
-            for (const i of rows)
-              emitter.line(`run_${i} += weight_${s.name}[${i * count + j}].${component} * ${name};`);
+            for (const i of rows) emitter.line(`run_${i} += ${weight(i, j)}.${component} * ${name};`);
           });
         for (const i of rows) emitter.line(`${place(i)} = run_${i};`);
       });
