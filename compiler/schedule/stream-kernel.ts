@@ -131,9 +131,10 @@ export function buildScoreSum(context: BuildContext, group: Group): ScoreSumKern
 
 /**
  * Products below which long code costs more than it saves: on SwiftShader a block of 8 x 8 compiles in twice the time of 4 x 8
- * and runs in three quarters of it, and four terms of a score side by side take a fifth more and a fifth less.
+ * and runs in three quarters of it, and four terms of a score side by side take a fifth more and a fifth less; after a
+ * hundred steps the longer code has won from here on.
  */
-const FEW_PRODUCTS = 1e8;
+const FEW_PRODUCTS = 4e6;
 
 /** Blocks as large as registers hold beside the rows of the sums. */
 function chooseStreamTile(
