@@ -252,6 +252,9 @@ export class GraphBuilder {
   stopGradient(x: NodeId): NodeId {
     return this.make("stop_gradient", [x], {});
   }
+  barrier(x: NodeId, number: number): NodeId {
+    return this.make("barrier", [x], { number });
+  }
   /** key: u32[] */
   uniform(key: NodeId, shape: Shape): NodeId {
     return this.make("uniform", [key], { shape });

@@ -51,6 +51,7 @@ const readAttrs: { readonly [K in OpName]: (fields: Fields) => AttrsOf<K> } = {
   select: none,
   cast: (f) => ({ dtype: f.dtype("dtype") }),
   stop_gradient: none,
+  barrier: (f) => ({ number: f.number("number") }),
   uniform: shape,
   hash: none,
   reshape: shape,

@@ -110,6 +110,11 @@ export interface OpAttrs {
   hash: NoAttrs;
   /** The value of its input; no cotangent passes. */
   stop_gradient: NoAttrs;
+  /**
+   * The value of its input, told apart by `number`: what reads it is no node equal to what reads the input, so that a
+   * value can be computed a second time. Free: no data moves.
+   */
+  barrier: { readonly number: number };
   // --- movement -----------------------------------------------------------------------------------------
   reshape: { readonly shape: Shape };
   /** Output axis i is input axis perm[i]. */

@@ -1,4 +1,5 @@
 import type { NodeId } from "../graph/index.ts";
+import { Barriers } from "./barriers.ts";
 import { Domains, producersOf, type ReadPlace, type RowShape, rowShapeOf } from "./domain.ts";
 import type { FusionRule } from "./rules.ts";
 import { lowerStream, ONE_BY_ONE } from "./stream-lowering.ts";
@@ -103,6 +104,7 @@ class Merger {
   readonly refusals: Refusal[] = [];
   readonly #work: WorkGraph;
   readonly #domains: Domains;
+  readonly #barriers: Barriers;
   readonly #realized: ReadonlySet<NodeId>;
   readonly #streams: Streams;
   readonly #maxBindings: number;
@@ -120,6 +122,7 @@ class Merger {
     this.#realized = realized;
     this.#streams = streams;
     this.#domains = new Domains(work, realized);
+    this.#barriers = new Barriers(work, (id) => realized.has(id) && !streams.scores.has(id));
     this.#maxBindings = options.maxBindings;
     this.#countsUpdatesInPlace = options.countsUpdatesInPlace;
     this.#rules = options.rules;
@@ -238,6 +241,7 @@ class Merger {
     });
     const group = sum === undefined ? undefined : this.groupOf.get(sum);
     if (sum === undefined || group === undefined || group.kind !== "row") return false;
+    if (this.#barriers.separate(group.vertices, id)) return false;
     for (const source of this.#sources.get(id)!) {
       for (const producer of producersOf(work, source)) {
         const before = this.groupOf.get(producer);
@@ -334,6 +338,7 @@ class Merger {
       this.refusals.push({ producer, consumer: id, reason });
       return false;
     };
+    if (this.#barriers.separate(group.vertices, id)) return refuse("it is computed again, later");
     const fit = this.#fits(group, id);
     if (fit !== true) return refuse(fit);
     const rule = this.#ruleOf(group, id);

@@ -2,7 +2,7 @@ import type { Node, NodeId } from "../graph/index.ts";
 import type { FusionRule } from "./rules.ts";
 import { ADDED } from "./split.ts";
 import type { Streams } from "./streams.ts";
-import { isHero, type WorkGraph } from "./work-graph.ts";
+import { isHero, isSameMemory, type WorkGraph } from "./work-graph.ts";
 
 /** Arithmetic weight of one element of an op; movement is free (it is index arithmetic). */
 function ownCost(node: Node): number {
@@ -33,6 +33,7 @@ function ownCost(node: Node): number {
     case "broadcast":
     case "slice":
     case "stop_gradient":
+    case "barrier":
     case "constant":
     case "iota":
       return 0;
@@ -48,6 +49,7 @@ export function isMovement(node: Node): boolean {
     case "broadcast":
     case "slice":
     case "stop_gradient":
+    case "barrier":
     case "pad":
     case "concat":
       return true;
@@ -58,7 +60,7 @@ export function isMovement(node: Node): boolean {
 
 /** Movement that costs nothing whatever reads it, with fusion or without, as in any framework. */
 export function isFree(node: Node): boolean {
-  if (node.op === "broadcast" || node.op === "reshape" || node.op === "stop_gradient") return true;
+  if (node.op === "broadcast" || isSameMemory(node)) return true;
   return isMovement(node) && node.origin.pass === ADDED;
 }
 
@@ -250,7 +252,7 @@ function feedsScatterIndices(work: WorkGraph, id: NodeId): boolean {
   return work.users[id]!.some((user) => {
     const node = work.node(user);
     if (node.op === "scatter_add") return node.inputs[1] === id;
-    return node.op === "reshape" && feedsScatterIndices(work, user);
+    return isSameMemory(node) && feedsScatterIndices(work, user);
   });
 }
 
@@ -259,6 +261,6 @@ function isBroadcast(work: WorkGraph, id: NodeId, count: number): boolean {
   return work.users[id]!.some((user) => {
     const node = work.node(user);
     if (node.op === "broadcast") return work.count(user) >= 8 * count;
-    return node.op === "reshape" && isBroadcast(work, user, count);
+    return isSameMemory(node) && isBroadcast(work, user, count);
   });
 }

@@ -109,7 +109,7 @@ export class WorkGraph {
   /** A reshape of a stored tensor is the same memory. */
   stripReshapes(id: NodeId): NodeId {
     let node = this.nodes[id]!;
-    while (node.op === "reshape" || node.op === "stop_gradient") node = this.nodes[node.inputs[0]!]!;
+    while (isSameMemory(node)) node = this.nodes[node.inputs[0]!]!;
     return node.id;
   }
 
@@ -158,8 +158,8 @@ export class WorkGraph {
 
   #isReadWhole(id: NodeId): boolean {
     return this.users[id]!.some((user) => {
-      const { op } = this.nodes[user]!;
-      return op === "reshape" || op === "stop_gradient" ? this.#isReadWhole(user) : op !== "view";
+      const node = this.nodes[user]!;
+      return isSameMemory(node) ? this.#isReadWhole(user) : node.op !== "view";
     });
   }
 
@@ -174,6 +174,11 @@ export class WorkGraph {
     this.users.push([]);
     return copy;
   }
+}
+
+/** Whether a node of a stored tensor is the same memory. */
+export function isSameMemory({ op }: Node): boolean {
+  return op === "reshape" || op === "stop_gradient" || op === "barrier";
 }
 
 /** Elements at whose multiples a binding may begin on every device (256 bytes). */

@@ -165,6 +165,10 @@ export const samples: { readonly [K in OpName]: readonly Sample<K>[] } = {
     cast("bool", f([0, 0.5, -2]), [0, 1, 1]),
     cast("bool", i([0, -1]), [0, 1]),
   ],
+  barrier: [
+    { attrs: { number: 3 }, inputs: [f([1.5, -2])], gives: [1.5, -2] },
+    { attrs: { number: 0 }, inputs: [anything] },
+  ],
   stop_gradient: [hand([f([1.5, -2])], [1.5, -2]), drawn(anything)],
   // (hash(7 ^ hash(i)) >> 8) / 2^24, worked out with exact integers.
   uniform: [

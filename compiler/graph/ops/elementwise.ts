@@ -357,6 +357,14 @@ function convert(x: Tensor, type: TensorType): Tensor {
   return out;
 }
 
+export const barrier: OpDef<"barrier"> = {
+  summary: "The value of x, apart from other nodes that have it.",
+  infer: (inputs) => oneInput(inputs),
+  vjp: (_b, { ct }) => [ct],
+  evaluate: ([x]) => x!,
+  lower: (_s, [x], at) => x!(at),
+};
+
 export const stop_gradient: OpDef<"stop_gradient"> = {
   summary: "The value of x; no cotangent passes.",
   infer: (inputs) => oneInput(inputs),
