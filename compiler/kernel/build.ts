@@ -3,6 +3,7 @@ import { type AxisExpr, type Expr, type ReduceKind, type Term, walk } from "./ex
 import type { ScalarBuilder, ScalarFn } from "./scalar-builder.ts";
 
 const I32 = { min: -(2 ** 31), max: 2 ** 31 - 1 };
+const UNBOUNDED = { min: -Infinity, max: Infinity };
 const COMPARISONS: ReadonlySet<ScalarFn> = new Set(["lt", "le", "eq", "and", "or", "not", "is_finite"]);
 
 type Bare<E> = E extends Expr ? Omit<E, "id"> : never;
@@ -64,12 +65,12 @@ export class KernelBuilder implements ScalarBuilder {
 
   /** A named value computed earlier in the kernel, that differs along the axes `over`. */
   value(dtype: DType, name: string, over: readonly AxisExpr[]): Expr {
-    const range = dtype === "i32" ? I32 : { min: -Infinity, max: Infinity };
+    const range = dtype === "i32" ? I32 : UNBOUNDED;
     return this.#intern(`v:${dtype}:${name}`, () => ({ kind: "value", dtype, name, over, ...range }));
   }
 
   load(dtype: DType, tensor: number, index: Expr): Expr {
-    const range = dtype === "i32" ? I32 : { min: -Infinity, max: Infinity };
+    const range = dtype === "i32" ? I32 : UNBOUNDED;
     return this.#intern(`l:${tensor}:${index.id}`, () => ({ kind: "load", dtype, tensor, index, ...range }));
   }
 
@@ -82,7 +83,7 @@ export class KernelBuilder implements ScalarBuilder {
     const dtype: DType = COMPARISONS.has(fn) ? "bool" : fn === "uniform01" ? "f32" : first.dtype;
     const key = `f:${fn}:${args.map((a) => a.id).join(",")}`;
     const range =
-      dtype === "i32" ? I32 : fn === "uniform01" ? { min: 0, max: 1 } : { min: -Infinity, max: Infinity };
+      dtype === "i32" ? rangeOfCall(fn, args) : fn === "uniform01" ? { min: 0, max: 1 } : UNBOUNDED;
     return this.#intern(key, () => ({ kind: "call", dtype, fn, args, ...range }));
   }
 
@@ -137,8 +138,7 @@ export class KernelBuilder implements ScalarBuilder {
 
   cast(dtype: DType, x: Expr): Expr {
     if (x.dtype === dtype) return x;
-    const range =
-      dtype !== "i32" ? { min: -Infinity, max: Infinity } : x.dtype === "bool" ? { min: 0, max: 1 } : I32;
+    const range = dtype !== "i32" ? UNBOUNDED : x.dtype === "bool" ? { min: 0, max: 1 } : I32;
     return this.#intern(`k:${dtype}:${x.id}`, () => ({ kind: "cast", dtype, of: x, ...range }));
   }
 
@@ -396,6 +396,14 @@ export class KernelBuilder implements ScalarBuilder {
     };
     return go(e);
   }
+}
+
+/** Bounds of an i32 call. */
+function rangeOfCall(fn: ScalarFn, [a, b]: readonly Expr[]): { readonly min: number; readonly max: number } {
+  if (a === undefined || b === undefined) return I32;
+  if (fn === "min") return { min: Math.min(a.min, b.min), max: Math.min(a.max, b.max) };
+  if (fn === "max") return { min: Math.max(a.min, b.min), max: Math.max(a.max, b.max) };
+  return I32;
 }
 
 function termsOf(e: Expr): readonly Term[] {

@@ -3,6 +3,7 @@
 // Assumes: tensors are row-major and addressed by element; an id stands for a tensor, the schedule knows which.
 // Guarantees: equal expressions of one builder are one object; index arithmetic is in normal form; kernels are plain data.
 // Start reading at: expr.ts, then kernel.ts.
+export { checkBounds } from "./bounds.ts";
 export * from "./build.ts";
 export * from "./expr.ts";
 export { kernelIdentity } from "./identity.ts";

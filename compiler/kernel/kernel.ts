@@ -7,7 +7,10 @@ export interface KernelTensor {
   readonly tensor: number;
   readonly name: string;
   readonly dtype: DType;
+  /** Elements that the kernel has to do with. */
   readonly elementCount: number;
+  /** Elements of the range that is bound, where others lie in between. Default: `elementCount`. */
+  readonly boundCount?: number;
   readonly access: "read" | "read_write";
   /** Shape and place in the spec, for the comment. */
   readonly comment: string;
@@ -227,7 +230,8 @@ export function partsOf(kernel: Kernel): readonly PartKernel[] {
   return kernel.kind === "beside" ? kernel.parts : [kernel];
 }
 
-function storesOf(kernel: PartKernel): readonly Store[] {
+/** Stores of whole elements; those of segment sums and of a matmul's `rhsSum` are apart. */
+export function storesOf(kernel: PartKernel): readonly Store[] {
   switch (kernel.kind) {
     case "map":
     case "matmul":

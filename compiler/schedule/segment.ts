@@ -68,7 +68,9 @@ export function buildSegment(context: BuildContext, group: Group): readonly Segm
     const lowering = new Lowering(work, context.realized, b);
     const updateIndex = b.addIndex(b.scaleIndex(item, columns), column);
     const value = lowering.element(updatesId, b.delinearize(updateIndex, shapeOf(context, updatesId)));
-    const rowIndex = lowering.element(indicesId, b.delinearize(item, shapeOf(context, indicesId)));
+    const row = lowering.element(indicesId, b.delinearize(item, shapeOf(context, indicesId)));
+    // As a gather of those rows: an index that is none, from broken data, must not leave the tensor.
+    const rowIndex = b.call("min", b.call("max", row, b.constant("i32", 0)), b.constant("i32", rows - 1));
     const stage = stageOf({ column, value });
     const roots = [...("value" in stage ? [value] : []), ...(stage.kind === "rank" ? [] : [rowIndex])];
     const { name, ...rest } = describe(context, group, roots, [], bound.read, bound.written);

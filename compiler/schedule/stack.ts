@@ -1,3 +1,4 @@
+import { elementCount } from "../graph/index.ts";
 import {
   type AxisExpr,
   type Expr,
@@ -165,7 +166,7 @@ export function boundTensors(
   accesses: readonly Access[],
   count: number,
 ): readonly KernelTensor[] {
-  const { homes } = context;
+  const { homes, extraTensors } = context;
   const bound = new Map<number, { elements: number; readonly like: KernelTensor; several: boolean }>();
   parameters.forEach((like, i) => {
     const { tensor, stride } = accesses[i]!;
@@ -184,6 +185,7 @@ export function boundTensors(
     name: uniqueName(like.name.slice(2), names),
     dtype: like.dtype,
     elementCount: elements,
+    ...(several && { boundCount: elementCount(extraTensors.get(tensor)!.type.shape) }),
     access: writable.has(homes.bufferKeyOf(tensor)) ? "read_write" : "read",
     comment: several ? `${count} of ${like.comment}` : like.comment,
   }));

@@ -1,9 +1,10 @@
 // In: a kernel, which is data.
 // Out: its WGSL module, as text.
 // Assumes: all choices (tiles, vectors, workgroups) are in the kernel already.
-// Guarantees: the same kernel prints the same bytes; one entry point `main`; bindings are the kernel's tensors in order.
+// Guarantees: the same kernel prints the same bytes; one entry point `main`; bindings are the kernel's tensors in order; no access
+// leaves its tensor, whatever the data.
 // Start reading at: module.ts, then emitter.ts.
-import type { Kernel, PartKernel } from "../kernel/index.ts";
+import { checkBounds, type Kernel, type PartKernel } from "../kernel/index.ts";
 import { printMap } from "./map.ts";
 import { printMatmul } from "./matmul.ts";
 import { type KernelBody, writeModule, writeModuleOfParts } from "./module.ts";
@@ -12,7 +13,9 @@ import { printScoreSum } from "./score-sum.ts";
 import { printSegment } from "./segment.ts";
 import { printStream } from "./stream.ts";
 
+/** @throws Error where an index can leave its tensor, see `checkBounds` */
 export function printKernel(kernel: Kernel): string {
+  checkBounds(kernel);
   if (kernel.kind !== "beside") return writeModule(kernel, bodyOf(kernel, new Set()));
   const alone = kernel.parts.map((part) => bodyOf(part, new Set()));
   // A buffer has one type in a module: where one part reads it as vec4s, all do.

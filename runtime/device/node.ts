@@ -9,8 +9,13 @@ export interface FoundAdapter {
   readonly adapter: GPUAdapter;
 }
 
-// Dawn rounds timestamps to 65 µs unless told not to: a profile of single dispatches needs the digits.
-const dawnOptions = ["disable-dawn-features=timestamp_quantization"];
+const dawnOptions = [
+  // Dawn rounds timestamps to 65 µs unless told not to: a profile of single dispatches needs the digits.
+  "disable-dawn-features=timestamp_quantization",
+  // The compiler proves that no kernel leaves its tensors (compiler/kernel/bounds.ts): the driver need not check each access again,
+  // which takes a sixth of a training step on a processor.
+  "enable-dawn-features=disable_robustness",
+];
 
 /**
  * Dawn's instances, one of a kind, for as long as the process lives: one that is collected while a device of it is still being

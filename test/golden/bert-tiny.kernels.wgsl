@@ -78,10 +78,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let i_2 = (i_1 & vec4<i32>(63));
   let i_3 = (i_1 >> vec4<u32>(6u));
   let tokens_4 = vec4<i32>(t_tokens[i_3.x], t_tokens[i_3.y], t_tokens[i_3.z], t_tokens[i_3.w]);
-  let i_5 = (i_2 + tokens_4 * 64);
+  let i_5 = (i_2 + min(max(tokens_4, vec4<i32>(0)), vec4<i32>(511)) * 64);
   let weight_6 = vec4<f32>(t_weight[i_5.x], t_weight[i_5.y], t_weight[i_5.z], t_weight[i_5.w]);
   let segments_7 = vec4<i32>(t_segments[i_3.x], t_segments[i_3.y], t_segments[i_3.z], t_segments[i_3.w]);
-  let i_8 = (i_2 + segments_7 * 64);
+  let i_8 = (i_2 + min(max(segments_7, vec4<i32>(0)), vec4<i32>(1)) * 64);
   let weight_2_9 = vec4<f32>(t_weight_2[i_8.x], t_weight_2[i_8.y], t_weight_2[i_8.z], t_weight_2[i_8.w]);
   t_words[i >> 2u] = (weight_6 + weight_2_9);
 }

@@ -34,7 +34,7 @@ function offsetOf(index: readonly number[], strides: readonly number[]): number 
   return index.reduce((offset, position, axis) => offset + position * strides[axis]!, 0);
 }
 
-/** The index along one axis kept in 0 .. size - 1, so that a lane whose value is not chosen still loads in range. */
+/** The index along one axis kept in 0 .. size - 1: whatever the data, and in lanes whose value is not chosen, loads are in range. */
 function clampIndex(s: ScalarBuilder, index: Expr, size: number): Expr {
   return s.call("min", s.call("max", index, s.constant("i32", 0)), s.constant("i32", size - 1));
 }
@@ -266,8 +266,9 @@ export const take: OpDef<"take"> = {
     });
     return out;
   },
-  lower: (_s, [table, indices], at, _node, types) => {
+  lower: (s, [table, indices], at, _node, types) => {
     const rank = types[1]!.shape.length;
-    return table!([indices!(at.slice(0, rank)), ...at.slice(rank)]);
+    const row = clampIndex(s, indices!(at.slice(0, rank)), types[0]!.shape[0]!);
+    return table!([row, ...at.slice(rank)]);
   },
 };
