@@ -26,6 +26,11 @@ export class Barriers {
     }
   }
 
+  /** The greatest number of the barriers that `id` itself reads through, plus 1; 0: none. */
+  turnOf(id: NodeId): number {
+    return this.#reads[id]!;
+  }
+
   /** Whether `id` reads through a barrier that all of `vertices` stand before. */
   separate(vertices: readonly NodeId[], id: NodeId): boolean {
     const reads = this.#reads[id]!;

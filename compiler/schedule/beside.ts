@@ -79,6 +79,7 @@ function chooseStacks(
     return identity;
   };
   return chooseSlots(kernels, spans, context.work.kept, (slot, i) => {
+    if (dispatches[slot[0]!]!.turn !== dispatches[i]!.turn) return "";
     const [first, own] = [kernels[slot[0]!]!, kernels[i]!];
     if (first.kind !== own.kind || first.flops !== own.flops || first.tensors.length !== own.tensors.length)
       return "";
@@ -111,6 +112,7 @@ function chooseBeside(
   const kernels = dispatches.map((dispatch) => dispatch.kernel);
   const traffic = dispatches.map(trafficOf);
   return chooseSlots(kernels, spans, context.work.kept, (slot, i) => {
+    if (dispatches[slot[0]!]!.turn !== dispatches[i]!.turn) return "";
     const gain = sharedBytes(slot, i, traffic);
     const least = slot.reduce((n, member) => Math.min(n, traffic[member]!.bytes), traffic[i]!.bytes);
     // Beside a large kernel, a small one of its own would make a pipeline that no other layer shares.

@@ -16,6 +16,8 @@ export interface Dispatch<K extends Kernel = Kernel> {
   /** Each tensor of each kernel that was built counts once, whether they share a dispatch or not. */
   readonly bytesRead: number;
   readonly bytesWritten: number;
+  /** What reads through barriers runs with its equals alone: with others, what they stand between would be there at once. */
+  readonly turn: number;
 }
 
 export function dispatchOf(context: BuildContext, kernel: PartKernel, group: Group): Dispatch<PartKernel> {
@@ -31,6 +33,7 @@ export function dispatchOf(context: BuildContext, kernel: PartKernel, group: Gro
     nodes: provenanceOf(context, group).nodes,
     bytesRead: bytes(kernel.tensors.filter((t) => read.has(t.tensor))),
     bytesWritten: bytes(kernel.tensors.filter((t) => written.has(t.tensor))),
+    turn: Math.max(...group.vertices.map((vertex) => context.plan.turnOf(vertex))),
   };
 }
 
@@ -65,6 +68,7 @@ export function joined<K extends Kernel>(
     nodes: [...nodes].sort((a, b) => a - b),
     bytesRead: dispatches.reduce((n, dispatch) => n + dispatch.bytesRead, 0),
     bytesWritten: dispatches.reduce((n, dispatch) => n + dispatch.bytesWritten, 0),
+    turn: dispatches[0]!.turn,
   };
 }
 

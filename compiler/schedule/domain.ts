@@ -196,6 +196,8 @@ export function producersOf(work: WorkGraph, tensor: NodeId): readonly NodeId[] 
   const node = work.node(tensor);
   if (node.op === "view" && work.isStorage(tensor))
     return producersOf(work, work.stripReshapes(node.inputs[0]!));
-  if (node.op === "pack") return work.packs.get(tensor)!;
+  if (node.op === "pack") return work.packs.get(tensor)!.flatMap((part) => producersOf(work, part));
+  const pieces = work.windowedPieces(tensor);
+  if (pieces !== undefined) return pieces;
   return work.isStorage(tensor) ? [] : [tensor];
 }

@@ -44,6 +44,8 @@ export interface FusionPlan {
   readonly placeInRows: (id: NodeId, source: NodeId, rows: RowShape) => ReadPlace;
   readonly refusals: readonly Refusal[];
   readonly streams: Streams;
+  /** The greatest number of the barriers that a realized node itself reads through, plus 1; 0: none. */
+  readonly turnOf: (id: NodeId) => number;
 }
 
 export interface FusionOptions {
@@ -88,6 +90,7 @@ export function fuse(
     placeInRows: (id, source, rows) => merger.placeInRows(id, source, rows),
     refusals: merger.refusals,
     streams,
+    turnOf: (id) => merger.turnOf(id),
   };
 }
 
@@ -136,6 +139,10 @@ class Merger {
           if (producer !== source) push(this.#readers, producer, id);
       }
     }
+  }
+
+  turnOf(id: NodeId): number {
+    return this.#barriers.turnOf(id);
   }
 
   sourcesOf(id: NodeId): readonly NodeId[] {

@@ -7,12 +7,15 @@ import { elementCount, type Graph, type NodeId } from "../graph/index.ts";
 import { type PartKernel, partsOf, tensorsRead, tensorsWritten } from "../kernel/index.ts";
 import type { BufferRange, DeviceProfile, TensorPlace } from "../program/index.ts";
 import { mergeDispatches } from "./beside.ts";
+import { chunkLongScores } from "./chunks.ts";
 import { type Dispatch, dispatchOf } from "./dispatch.ts";
 import { type FusionPlan, fuse, type Group } from "./fuse.ts";
+import { overwriteAtPeak } from "./in-place.ts";
 import { type BuildContext, buildKernel, type PlanTensor } from "./kernels.ts";
 import { maskFewRows } from "./mask-rows.ts";
 import { type LiveRange, planMemory } from "./memory.ts";
 import { chooseRealized } from "./realize.ts";
+import { rebased } from "./rebase.ts";
 import { type FusionRule, rulesWithout } from "./rules.ts";
 import type { Apart, Schedule, ScheduledStep, Unfused } from "./schedule.ts";
 import { buildSegment } from "./segment.ts";
@@ -42,14 +45,16 @@ export function schedule(graph: Graph, profile: DeviceProfile, options: Schedule
   const maxBindings = profile.maxStorageBuffersPerShaderStage;
   const enabled = options.fuse;
   const rules = rulesWithout(options.without ?? []);
-  const prepared = enabled && rules.has("masked_sums") ? maskFewRows(graph) : graph;
+  const chunked = enabled && rules.has("chunks") ? chunkLongScores(graph) : graph;
+  const prepared = enabled && rules.has("masked_sums") ? maskFewRows(chunked) : chunked;
   const walks = enabled && rules.has("attention");
   const work = new WorkGraph(splitGraph(prepared, profile, walks));
   const streams = walks ? findStreams(work, maxBindings) : NO_STREAMS;
   const realized = chooseRealized(work, streams, enabled, maxBindings, rules);
   const planned = (countsUpdatesInPlace: boolean): Plan => {
     const plan = fuse(work, realized, streams, { enabled, maxBindings, countsUpdatesInPlace, rules });
-    return planKernels(work, realized, plan, profile, rules.has("in_place"));
+    const overwrites = rules.has("in_place");
+    return planKernels(work, realized, plan, profile, { updates: overwrites, peak: overwrites && enabled });
   };
   const hopeful = planned(true);
   const fits = hopeful.built.every(({ kernel }) => kernel.tensors.length <= maxBindings);
@@ -81,16 +86,27 @@ function planKernels(
   realized: ReadonlySet<NodeId>,
   plan: FusionPlan,
   profile: DeviceProfile,
-  updatesInPlace: boolean,
+  inPlace: { readonly updates: boolean; readonly peak: boolean },
 ): Plan {
-  const homes = new TensorHomes(work, plan, updatesInPlace);
+  const homes = new TensorHomes(work, plan, inPlace.updates);
   const extraTensors = new Map<number, PlanTensor>();
-  const context: BuildContext = { work, realized, plan, homes, profile, extraTensors };
-  const built = orderGroups(plan, homes).flatMap((group) =>
-    (group.kind === "segment" ? buildSegment(context, group) : [buildKernel(context, group)]).map((kernel) =>
-      dispatchOf(context, kernel, group),
+  const context: BuildContext = {
+    work,
+    realized,
+    plan,
+    homes,
+    profile,
+    extraTensors,
+    tails: new Map(),
+    occupied: new Set(),
+  };
+  const kernels = orderGroups(plan, homes).flatMap((group) =>
+    (group.kind === "segment" ? buildSegment(context, group) : [buildKernel(context, group)]).map(
+      (kernel) => ({ kernel, group }),
     ),
   );
+  const placed = inPlace.peak ? overwriteAtPeak(context, kernels) : kernels;
+  const built = placed.map(({ kernel, group }) => dispatchOf(context, rebased(context, kernel), group));
   return { context, built };
 }
 

@@ -36,6 +36,10 @@ export interface BuildContext {
   readonly profile: DeviceProfile;
   /** Filled while kernels are built. */
   readonly extraTensors: Map<number, PlanTensor>;
+  /** Tensors of which kernels bind a tail of its own, by where that begins. */
+  readonly tails: Map<number, Map<number, PlanTensor>>;
+  /** Tensors in whose place others lie, whole or in part: they cannot be moved. */
+  readonly occupied: Set<number>;
 }
 
 /** The kernel of a group. */
@@ -91,6 +95,20 @@ function buildMap(context: BuildContext, group: Group): MapKernel {
   };
 }
 
+/** Where element `index` of a result goes: into the tensor itself, the state it replaces, or its window of another. */
+function targetOf(
+  { work, homes }: BuildContext,
+  b: KernelBuilder,
+  id: NodeId,
+  index: Expr,
+): { readonly tensor: NodeId; readonly index: Expr } {
+  const window = work.windows.get(id);
+  if (window === undefined) return { tensor: homes.bindingOf(id), index };
+  const outer = b.scaleIndex(b.floorDiv(index, window.width), window.pitch);
+  const inner = b.addIndex(b.modulo(index, window.width), b.constant("i32", window.offset));
+  return { tensor: window.of, index: b.addIndex(outer, inner) };
+}
+
 /** Stores of the vertices that must go to memory, each at element `index`. */
 function storesAt(
   context: BuildContext,
@@ -103,8 +121,7 @@ function storesAt(
     (id) => context.plan.stored.has(id) && context.plan.groupOf.get(id) === group,
   );
   return stored.map((id) => ({
-    tensor: context.homes.bindingOf(id),
-    index,
+    ...targetOf(context, lowering.b, id, index),
     value: lowering.compute(id, lowering.b.delinearize(index, shapeOf(context, id))),
   }));
 }
@@ -135,12 +152,11 @@ function buildRow(context: BuildContext, group: Group): RowKernel {
     if (reduction !== undefined) sweepAt(reduction.level).reductions.push(reduction.reduction);
   }
   for (const id of stored) {
-    const tensor = context.homes.bindingOf(id);
     if (work.count(id) === shape.rows)
-      rowStores.push({ tensor, index: built.rowIndex, value: built.rowValue(id) });
+      rowStores.push({ ...targetOf(context, built.b, id, built.rowIndex), value: built.rowValue(id) });
     else {
       const value = built.fullValue(id);
-      sweepAt(built.levelOf(value)).stores.push({ tensor, index: built.full, value });
+      sweepAt(built.levelOf(value)).stores.push({ ...targetOf(context, built.b, id, built.full), value });
     }
   }
   const bodies = sweeps.flatMap((s) => [
@@ -170,6 +186,7 @@ function buildRow(context: BuildContext, group: Group): RowKernel {
 }
 
 interface LoweredRow {
+  readonly b: KernelBuilder;
   readonly row: ReturnType<KernelBuilder["axis"]>;
   readonly inner: ReturnType<KernelBuilder["axis"]>;
   readonly rowIndex: Expr;
@@ -222,6 +239,7 @@ function lowerRow(
       roots.push(at(id, work.count(id) === domain.rows ? domain.rowIndex : domain.full));
   }
   return {
+    b,
     row: domain.row,
     inner: domain.inner,
     rowIndex: domain.rowIndex,
@@ -291,8 +309,7 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
   const stores = group.vertices
     .filter((id) => context.plan.stored.has(id) && id !== group.rhsSum)
     .map((id) => ({
-      tensor: context.homes.bindingOf(id),
-      index: outIndex,
+      ...targetOf(context, b, id, outIndex),
       value: b.substitute(
         id === hero
           ? b.value(node.type.dtype, accumulator, [m, n])
@@ -308,11 +325,9 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
   };
   const lhsChoice = choose(left, m, tile.m);
   const rhsChoice = choose(right, n, tile.n);
-  const vectorStores = tile.n % 4 === 0 && n.multiple % 4 === 0 && isVectorIndex(outIndex, n);
-  const rhsSum =
-    group.rhsSum === undefined
-      ? undefined
-      : { tensor: context.homes.bindingOf(group.rhsSum), index: indexOf(b, n) };
+  const vectorStores =
+    tile.n % 4 === 0 && n.multiple % 4 === 0 && stores.every((store) => isVectorIndex(store.index, n));
+  const rhsSum = group.rhsSum === undefined ? undefined : targetOf(context, b, group.rhsSum, indexOf(b, n));
   const epilogueFlops = flopsOf(stores.map((s) => s.value)) * group.count;
   return {
     kind: "matmul",
@@ -374,7 +389,11 @@ export function describe(
     const access = writtenBuffers.has(homes.bufferKeyOf(id)) ? "read_write" : "read";
     const comment =
       extra === undefined ? `${formatType(type)} ${work.node(id).origin.path}`.trimEnd() : formatType(type);
-    return { tensor: id, name, dtype: type.dtype, elementCount: elementCount(type.shape), access, comment };
+    const count = elementCount(type.shape);
+    const pieces = group.vertices.filter((vertex) => work.windows.get(vertex)?.of === id);
+    const own = pieces.reduce((n, piece) => n + work.count(piece), 0);
+    const touched = pieces.length === 0 ? { elementCount: count } : { elementCount: own, boundCount: count };
+    return { tensor: id, name, dtype: type.dtype, ...touched, access, comment };
   });
   const visible = group.vertices.filter((id) => plan.stored.has(id) || isHero(work.node(id)));
   const comments = group.vertices.map((id) => {

@@ -1,4 +1,5 @@
 import type { Node, NodeId } from "../graph/index.ts";
+import { CHUNKED } from "./chunks.ts";
 import type { FusionPlan, Group } from "./fuse.ts";
 import { MASKED } from "./mask-rows.ts";
 import { isFree, isMovement } from "./realize.ts";
@@ -43,6 +44,7 @@ export function provenanceOf({ work, realized, plan, homes }: Planned, group: Gr
   for (const vertex of group.vertices) {
     const node = work.node(vertex);
     if (homes.inPlace.has(vertex)) rules.add("in_place");
+    if (node.origin.pass === CHUNKED) rules.add("chunks");
     if (node.origin.pass === MASKED) rules.add("masked_sums");
     for (const input of node.inputs) visit(input, node);
   }

@@ -1,8 +1,7 @@
 import type { Node, NodeId } from "../graph/index.ts";
 import type { FusionRule } from "./rules.ts";
-import { ADDED } from "./split.ts";
 import type { Streams } from "./streams.ts";
-import { isHero, isSameMemory, type WorkGraph } from "./work-graph.ts";
+import { ADDED, isHero, isSameMemory, type WorkGraph } from "./work-graph.ts";
 
 /** Arithmetic weight of one element of an op; movement is free (it is index arithmetic). */
 function ownCost(node: Node): number {
@@ -166,6 +165,9 @@ function worthRealizing(
   if (node.op === "constant" || node.op === "iota") return false;
   const count = work.count(node.id);
   if (isMovement(node)) return false;
+  // Told apart by a barrier, a value made of nothing is read from memory: kernels that differ in it alone are then one.
+  if (reads.length === 0 && work.users[node.id]!.some((user) => work.node(user).op === "barrier"))
+    return true;
   if (cost > LONGEST_EXPRESSION) return true;
   if (reads.length > MOST_READS) return !feedsOneResult(work, node.id);
   if (cost > PROLOGUE_COST && feedsMatmul(work, node.id)) return true;

@@ -12,11 +12,14 @@ export const fusionRules = {
   beside: "kernels of one size that read the same tensor, or that are small, run as one",
   attention:
     "contractions whose results are only reduced or contracted again are walked in blocks, never stored",
+  chunks:
+    "a long axis of scores that are only reduced or contracted again, under a logsumexp, is walked in chunks",
   masked_sums: "sums of equal indices into a few rows are sums under a mask, which fuse like others",
   terms: "contractions whose results are added up are one contraction over all their axes",
   stacked: "equal kernels that read the same tensor are one kernel of more rows, batches or elements",
   side_by_side: "kernels that do not wait for each other share a dispatch, each with workgroups of its own",
-  in_place: "an update is computed straight into the state that it replaces, without a copy",
+  in_place:
+    "an update is computed straight into its state, and where most memory is in use a result over what it is made of",
 } as const satisfies Readonly<Record<string, string>>;
 
 export type FusionRule = keyof typeof fusionRules;

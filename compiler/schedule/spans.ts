@@ -140,7 +140,9 @@ export class Spans {
     }
     if (homes.length === 0) {
       const stride = Math.ceil(count / this.#alignment) * this.#alignment;
-      if (tensors.some((tensor) => this.#viewed.has(tensor))) return "one of the tensors has views";
+      const { occupied } = this.#context;
+      if (tensors.some((tensor) => this.#viewed.has(tensor) || occupied.has(tensor)))
+        return "one of the tensors has views";
       if (stride * tensors.length > this.#largest) return "the tensors do not fit into one buffer";
       return { kind: "beside", tensors, stride, type };
     }

@@ -1,6 +1,6 @@
 import { elementCount, type Graph, GraphBuilder, type Node, type NodeId } from "../graph/index.ts";
 import type { DeviceProfile } from "../program/index.ts";
-import { matmulAxes } from "./work-graph.ts";
+import { ADDED, matmulAxes } from "./work-graph.ts";
 
 /** Reductions longer than this into fewer rows than `FEW_ROWS` would leave most of a device idle. */
 const LONG = 8192;
@@ -32,9 +32,6 @@ export function splitLongReductions(
     return b.withOrigin({ pass: ADDED }, () => reduceInPieces(b, node, inputs[0]!, split));
   });
 }
-
-/** The pass of nodes that are no op of the spec: their moves of data cost no kernel, fused or not. */
-export const ADDED = "schedule";
 
 function usersOf(graph: Graph): readonly (readonly Node[])[] {
   const users: Node[][] = graph.nodes.map(() => []);

@@ -4,22 +4,18 @@ import {
   type Expr,
   KernelBuilder,
   type KernelTensor,
-  type MapKernel,
-  type MatmulKernel,
   type PartKernel,
-  Rewriter,
-  type RowKernel,
-  type Store,
 } from "../kernel/index.ts";
 import { rulesOf } from "./dispatch.ts";
 import { type BuildContext, uniqueName } from "./kernels.ts";
+import { canBeRemade, type RemadeKernel, remade, type Target } from "./remake.ts";
 import { type Access, overlap, type Spans } from "./spans.ts";
 
 /** Kernels that can be stacked: they have an axis of independent repetitions, which becomes longer. */
-export type StackableKernel = MapKernel | RowKernel | MatmulKernel;
+export type StackableKernel = RemadeKernel;
 
 export function isStackable(kernel: PartKernel): kernel is StackableKernel {
-  return kernel.kind === "map" || kernel.kind === "row" || kernel.kind === "matmul";
+  return canBeRemade(kernel);
 }
 
 /**
@@ -44,46 +40,21 @@ export function stack(
   const shared = { name: `${first.name}_x${sorted.length}`, comments, tensors, flops, rules };
   const b = new KernelBuilder();
   const access = new Map(first.tensors.map((t, i) => [t.tensor, accesses[i]!]));
-  switch (first.kind) {
-    case "map": {
-      const axis = b.axis(first.axis.name, first.axis.extent * sorted.length, first.axis.multiple);
-      const made = repeated(b, first.axis, axis, access);
-      return { ...first, ...shared, axis, stores: first.stores.map(made.store) };
-    }
-    case "row": {
-      const row = b.axis(first.row.name, first.row.extent * sorted.length, first.row.multiple);
-      const made = repeated(b, first.row, row, access);
-      return {
-        ...first,
-        ...shared,
-        row,
-        inner: made.axis(first.inner),
-        sweeps: first.sweeps.map(({ reductions, stores }) => ({
-          reductions: reductions.map((r) => ({ ...r, body: made.expr(r.body) })),
-          stores: stores.map(made.store),
-        })),
-        rowStores: first.rowStores.map(made.store),
-      };
-    }
-    case "matmul": {
-      const batch = b.axis(first.batch.name, first.batch.extent * sorted.length);
-      const made = repeated(b, first.batch, batch, access);
-      return {
-        ...first,
-        ...shared,
-        batch,
-        m: made.axis(first.m),
-        n: made.axis(first.n),
-        k: made.axis(first.k),
-        lhs: made.expr(first.lhs),
-        rhs: made.expr(first.rhs),
-        rhsSum: first.rhsSum && made.target(first.rhsSum),
-        stores: first.stores.map(made.store),
-      };
-    }
-    default:
-      return first satisfies never;
-  }
+  const old = repeatedAxisOf(first);
+  const repeated = b.axis(old.name, old.extent * sorted.length, old.multiple);
+  const position = b.modulo(repeated, old.extent);
+  const kernel = b.floorDiv(repeated, old.extent);
+  const made = remade(b, first, {
+    axis: (axis) => (axis === old ? repeated : undefined),
+    position: (axis) => (axis === old ? position : undefined),
+    place: (tensor, index) => reach(b, access.get(tensor)!, kernel, index),
+  });
+  return { ...made, ...shared };
+}
+
+/** The axis of independent repetitions. */
+function repeatedAxisOf(kernel: StackableKernel): AxisExpr {
+  return kernel.kind === "map" ? kernel.axis : kernel.kind === "row" ? kernel.row : kernel.batch;
 }
 
 /** Why these kernels of one identity cannot be stacked, if they cannot. */
@@ -116,41 +87,6 @@ function inBufferOrder(
     return [...kernels].sort((a, b) => place.get(a)! - place.get(b)!);
   }
   return kernels;
-}
-
-interface Target {
-  readonly tensor: number;
-  readonly index: Expr;
-}
-
-/** The expressions of kernel `axis` div its extent, where `axis` now runs through all kernels' repetitions. */
-function repeated(b: KernelBuilder, old: AxisExpr, axis: AxisExpr, access: ReadonlyMap<number, Access>) {
-  const position = b.modulo(axis, old.extent);
-  const kernel = b.floorDiv(axis, old.extent);
-  const others = new Map<AxisExpr, AxisExpr>();
-  const other = (e: AxisExpr): AxisExpr => {
-    let made = others.get(e);
-    if (made === undefined) {
-      made = b.axis(e.name, e.extent, e.multiple);
-      others.set(e, made);
-    }
-    return made;
-  };
-  const place = (tensor: number, index: Expr): Target => reach(b, access.get(tensor)!, kernel, index);
-  const rewriter = new Rewriter(b, {
-    axis: (e) => (e === old ? position : other(e)),
-    load: (e, index) => {
-      const to = place(e.tensor, index);
-      return b.load(e.dtype, to.tensor, to.index);
-    },
-  });
-  const target = ({ tensor, index }: Target): Target => place(tensor, rewriter.expr(index));
-  return {
-    axis: other,
-    expr: (e: Expr) => rewriter.expr(e),
-    target,
-    store: (s: Store): Store => ({ ...target(s), value: rewriter.expr(s.value) }),
-  };
 }
 
 /** Element `index` of the tensor of kernel `kernel`. */

@@ -1,5 +1,6 @@
-import type { Node, NodeId, NodeOf } from "../graph/index.ts";
+import type { NodeId, NodeOf } from "../graph/index.ts";
 import { isMovement } from "./realize.ts";
+import { growRegion, type Region, sidesOf } from "./region.ts";
 import { isHero, isReduction, matmulAxes, type WorkGraph } from "./work-graph.ts";
 
 /**
@@ -60,7 +61,7 @@ export function findStreams(work: WorkGraph, maxBindings: number): Streams {
   const seen = new Set<NodeId>();
   for (const node of work.nodes) {
     if (node.op !== "einsum" || seen.has(node.id) || !isScore(work, node)) continue;
-    const found = growRegion(work, node);
+    const found = growRegion(work, node, (other) => isScore(work, other));
     for (const id of found.scores) seen.add(id);
     if (found.escapes) continue;
     const region: StreamRegion = {
@@ -119,83 +120,12 @@ function sizeOfLabel(work: WorkGraph, node: Einsum, label: number): number {
   return at >= 0 ? work.node(lhs!).type.shape[at]! : work.node(rhs!).type.shape[attrs.rhs.indexOf(label)]!;
 }
 
-/** Axes of a contraction's result by the operands they come from. */
-function sidesOf(node: Einsum): StreamRegion["axes"] {
-  const { batch, m, n } = matmulAxes(node)!;
-  const positions = (labels: readonly number[]) => labels.map((label) => node.attrs.out.indexOf(label));
-  return { batch: positions(batch), m: positions(m), n: positions(n) };
-}
-
-interface Grown {
-  readonly scores: Set<NodeId>;
-  /** Elementwise nodes of the scores' shape: made of scores, or feeding what is. */
-  readonly members: Set<NodeId>;
-  /** Reader outside -> the member that it reads. */
-  readonly sinks: Map<NodeId, NodeId>;
-  escapes: boolean;
-}
-
-/** Everything that is made of a contraction element by element, with the other contractions that meet it there. */
-function growRegion(work: WorkGraph, start: Einsum): Grown {
-  const grown: Grown = { scores: new Set(), members: new Set(), sinks: new Map(), escapes: false };
-  const made = new Set<NodeId>();
-  const stack: NodeId[] = [];
-  const addMade = (id: NodeId): void => {
-    if (made.has(id)) return;
-    made.add(id);
-    stack.push(id);
-  };
-  const shape = String(start.type.shape);
-  const sides = JSON.stringify(sidesOf(start));
-  const alike = (node: Node): boolean => String(node.type.shape) === shape;
-  const isMember = (node: Node): boolean => isElementwise(work, node) && alike(node);
-  const addInput = (id: NodeId): void => {
-    const node = work.node(id);
-    if (made.has(id) || grown.members.has(id)) return;
-    if (
-      node.op === "einsum" &&
-      alike(node) &&
-      isScore(work, node) &&
-      JSON.stringify(sidesOf(node)) === sides
-    ) {
-      grown.scores.add(id);
-      addMade(id);
-    } else if (isMember(node)) {
-      grown.members.add(id);
-      node.inputs.forEach(addInput);
-    }
-  };
-  grown.scores.add(start.id);
-  addMade(start.id);
-  while (stack.length > 0) {
-    const id = stack.pop()!;
-    if (work.isRequired(id)) grown.escapes = true;
-    for (const user of work.users[id]!) {
-      const node = work.node(user);
-      if (isMember(node)) {
-        grown.members.add(user);
-        addMade(user);
-        node.inputs.forEach(addInput);
-      } else if (isReduction(node) || (node.op === "einsum" && isHero(node))) {
-        if ((grown.sinks.get(user) ?? id) !== id) grown.escapes = true;
-        grown.sinks.set(user, id);
-      } else grown.escapes = true;
-    }
-  }
-  return grown;
-}
-
-function isElementwise(work: WorkGraph, node: Node): boolean {
-  if (work.isStorage(node.id) || isHero(node) || isMovement(node)) return false;
-  return node.op !== "take" && node.op !== "pack" && node.op !== "view" && node.op !== "constant";
-}
-
 function sinkOf(
   work: WorkGraph,
   region: StreamRegion,
   id: NodeId,
   input: NodeId,
-  { members, scores }: Grown,
+  { members, scores }: Region,
 ): StreamSink | undefined {
   const node = work.node(id);
   const isInside = (other: NodeId) => members.has(other) || scores.has(other);
@@ -241,7 +171,7 @@ export function operandsOf(node: Einsum, input: NodeId) {
 }
 
 /** Tensors that a sink's kernel would read, scores recomputed. */
-function readsOf(work: WorkGraph, sink: NodeId, { members, scores }: Grown): ReadonlySet<NodeId> {
+function readsOf(work: WorkGraph, sink: NodeId, { members, scores }: Region): ReadonlySet<NodeId> {
   const found = new Set<NodeId>();
   const seen = new Set<NodeId>();
   const visit = (id: NodeId): void => {

@@ -34,7 +34,7 @@ export function joinTerms(
   dispatches: readonly Dispatch<PartKernel>[],
 ): readonly Dispatch<PartKernel>[] {
   const kernels = dispatches.map((dispatch) => dispatch.kernel);
-  const sums = sumsOf(context, kernels);
+  const sums = sumsOf(context, dispatches);
   if (sums.size === 0) return dispatches;
   const hazards = hazardsOf(kernels, spans);
   const summed = new Set([...sums.values()].flatMap((sum) => [...sum.producers.values()]));
@@ -86,7 +86,11 @@ function bytesOf(kernel: PartKernel, tensor: number): number {
   return 4 * (kernel.tensors.find((t) => t.tensor === tensor)?.elementCount ?? 0);
 }
 
-function sumsOf(context: BuildContext, kernels: readonly PartKernel[]): ReadonlyMap<number, Sum> {
+function sumsOf(
+  context: BuildContext,
+  dispatches: readonly Dispatch<PartKernel>[],
+): ReadonlyMap<number, Sum> {
+  const kernels = dispatches.map((dispatch) => dispatch.kernel);
   const { work, homes } = context;
   const users = new Map<number, number[]>();
   kernels.forEach((kernel, i) => {
@@ -100,7 +104,14 @@ function sumsOf(context: BuildContext, kernels: readonly PartKernel[]): Readonly
     const [, consumer, ...others] = users.get(tensor)!;
     const reader = consumer === undefined ? undefined : kernels[consumer];
     if (reader?.kind !== "matmul" || consumer === undefined || others.length > 0) return;
-    if (homes.homeOf(tensor).kind !== "arena" || kept.has(tensor) || !isSum(kernel)) return;
+    if (dispatches[producer]!.turn !== dispatches[consumer]!.turn) return;
+    if (
+      homes.homeOf(tensor).kind !== "arena" ||
+      kept.has(tensor) ||
+      context.occupied.has(tensor) ||
+      !isSum(kernel)
+    )
+      return;
     if (contractionIdentity(kernel) !== contractionIdentity(reader)) return;
     const sum = sums.get(consumer) ?? { kernel: consumer, producers: new Map<number, number>() };
     const all = new Set([...sum.producers.keys(), tensor]);

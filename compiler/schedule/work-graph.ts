@@ -23,7 +23,10 @@ export class WorkGraph {
   readonly packs = new Map<NodeId, readonly NodeId[]>();
   /** Node -> where it lies inside a pack. */
   readonly packed = new Map<NodeId, { readonly pack: NodeId; readonly offset: number }>();
+  /** Result -> the window of a concatenation that it is computed into, where that is stored for its own sake. */
+  readonly windows = new Map<NodeId, Window>();
   readonly #states = new Map<string, NodeId>();
+  readonly #windowed = new Map<NodeId, readonly NodeId[]>();
   readonly #required = new Set<NodeId>();
   readonly #updated = new Map<NodeId, string>();
   readonly #overlapping: ReadonlySet<NodeId>;
@@ -48,7 +51,9 @@ export class WorkGraph {
         const fresh = this.packed.has(source) || this.isStorage(source);
         const stored = fresh ? this.copyOf(source) : source;
         this.packed.set(stored, place);
-        this.#required.add(stored);
+        const pieces = this.#piecesOf(stored);
+        if (pieces !== undefined) this.#placePieces(stored, pieces);
+        else this.#required.add(stored);
         return stored;
       });
       this.packs.set(node.id, parts);
@@ -120,11 +125,11 @@ export class WorkGraph {
     return node.op === "view" ? this.stateUnder(this.stripReshapes(node.inputs[0]!)) : undefined;
   }
 
-  /** Whether a node is memory already: nothing computes it. A view that no binding can point at is read by index. */
+  /** Whether a node is memory already: no kernel of its own computes it. A view that no binding can point at is read by index. */
   isStorage(id: NodeId): boolean {
     const node = this.nodes[id]!;
     if (node.op === "view") return node.attrs.offset % ALIGNED_ELEMENTS === 0 && !this.#overlapping.has(id);
-    return isLeafStorage(node);
+    return isLeafStorage(node) || this.#windowed.has(id);
   }
 
   /**
@@ -163,6 +168,51 @@ export class WorkGraph {
     });
   }
 
+  /** The results that a windowed concatenation is put together from; undefined for any other node. */
+  windowedPieces(id: NodeId): readonly NodeId[] | undefined {
+    return this.#windowed.get(id);
+  }
+
+  /** Contractions and reductions that a concatenation added by the schedule alone reads, with where they start along its axis. */
+  #piecesOf(id: NodeId): readonly { readonly node: NodeId; readonly start: number }[] | undefined {
+    const whole = this.nodes[id]!;
+    if (whole.op !== "concat" || whole.origin.pass !== ADDED) return undefined;
+    const pieces: { readonly node: NodeId; readonly start: number }[] = [];
+    let start = 0;
+    const collect = (inputs: readonly NodeId[]): boolean =>
+      inputs.every((input) => {
+        const node = this.nodes[input]!;
+        if (this.users[input]!.length !== 1 || this.#required.has(input)) return false;
+        if (node.op === "concat" && node.attrs.axis === whole.attrs.axis) return collect(node.inputs);
+        if (!isHero(node) || node.op === "scatter_add") return false;
+        pieces.push({ node: input, start });
+        start += node.type.shape[whole.attrs.axis]!;
+        return true;
+      });
+    return collect(whole.inputs) ? pieces : undefined;
+  }
+
+  #placePieces(id: NodeId, pieces: readonly { readonly node: NodeId; readonly start: number }[]): void {
+    const whole = this.nodes[id]!;
+    if (whole.op !== "concat") return;
+    const { axis } = whole.attrs;
+    const inner = elementCount(whole.type.shape.slice(axis + 1));
+    for (const { node, start } of pieces) {
+      const width = this.nodes[node]!.type.shape[axis]! * inner;
+      this.windows.set(node, {
+        of: id,
+        offset: start * inner,
+        width,
+        pitch: whole.type.shape[axis]! * inner,
+      });
+      this.#required.add(node);
+    }
+    this.#windowed.set(
+      id,
+      pieces.map(({ node }) => node),
+    );
+  }
+
   /** A node equal to `id` that is stored on its own. */
   copyOf(id: NodeId): NodeId {
     const source = this.nodes[id]!;
@@ -175,6 +225,17 @@ export class WorkGraph {
     return copy;
   }
 }
+
+/** Element `outer * width + i` of a tensor as element `outer * pitch + offset + i` of another, 0 <= i < width. */
+export interface Window {
+  readonly of: NodeId;
+  readonly offset: number;
+  readonly width: number;
+  readonly pitch: number;
+}
+
+/** The pass of nodes that are no op of the spec: their moves of data cost no kernel, fused or not. */
+export const ADDED = "schedule";
 
 /** Whether a node of a stored tensor is the same memory. */
 export function isSameMemory({ op }: Node): boolean {

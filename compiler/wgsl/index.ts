@@ -1,8 +1,7 @@
 // In: a kernel, which is data.
 // Out: its WGSL module, as text.
 // Assumes: all choices (tiles, vectors, workgroups) are in the kernel already.
-// Guarantees: the same kernel prints the same bytes; one entry point `main`; bindings are the kernel's tensors in order; no access
-// leaves its tensor, whatever the data.
+// Guarantees: equal kernels print equal bytes; entry point `main`; bindings are its tensors in order; no access leaves its tensor.
 // Start reading at: module.ts, then emitter.ts.
 import { checkBounds, type Kernel, type PartKernel } from "../kernel/index.ts";
 import { printMap } from "./map.ts";

@@ -1,0 +1,144 @@
+import { elementCount, type NodeId } from "../graph/index.ts";
+import { type Expr, KernelBuilder, type PartKernel, type Store, storesOf, walk } from "../kernel/index.ts";
+import type { Group } from "./fuse.ts";
+import type { BuildContext } from "./kernels.ts";
+import { canBeRemade, type RemadeKernel, remade } from "./remake.ts";
+
+interface Planned {
+  readonly kernel: PartKernel;
+  readonly group: Group;
+}
+
+/**
+ * Where most bytes are alive at once, a kernel that reads a tensor for the last time, each element where it stores one of
+ * a result of that size, stores it over that. The rest keeps tensors of its own, which are free to lie anywhere.
+ */
+export function overwriteAtPeak(context: BuildContext, planned: readonly Planned[]): readonly Planned[] {
+  const made = [...planned];
+  for (;;) {
+    const { peak, ranges } = livesOf(
+      context,
+      made.map(({ kernel }) => kernel),
+    );
+    const at = made[peak];
+    if (at === undefined || !canBeRemade(at.kernel)) return made;
+    const pair = overwritable(context, at.kernel, peak, ranges);
+    if (pair === undefined) return made;
+    made[peak] = { ...at, kernel: overwriting(at.kernel, pair) };
+    context.occupied.add(pair.source);
+    context.homes.place(pair.result, { kind: "piece", of: pair.source, offset: 0 });
+  }
+}
+
+interface Lives {
+  readonly peak: number;
+  /** Of tensors with a place of their own in an arena: the first and the last kernel that touches them. */
+  readonly ranges: ReadonlyMap<number, { readonly first: number; readonly last: number }>;
+}
+
+function livesOf({ work, homes, extraTensors }: BuildContext, kernels: readonly PartKernel[]): Lives {
+  const ranges = new Map<number, { first: number; last: number }>();
+  kernels.forEach(({ tensors }, at) => {
+    for (const { tensor } of tensors) {
+      const home = homes.homeOf(tensor);
+      if (home.kind !== "arena" && home.kind !== "piece") continue;
+      const base = home.kind === "piece" ? home.of : tensor;
+      const range = ranges.get(base);
+      if (range === undefined) ranges.set(base, { first: at, last: at });
+      else range.last = at;
+    }
+  });
+  for (const id of work.kept) {
+    const range = ranges.get(id);
+    if (range !== undefined) range.last = kernels.length;
+  }
+  const bytes = new Float64Array(kernels.length + 1);
+  for (const [id, { first, last }] of ranges) {
+    const { shape } = (extraTensors.get(id) ?? work.node(id)).type;
+    for (let at = first; at <= last; at++) bytes[at]! += elementCount(shape);
+  }
+  return { peak: bytes.indexOf(Math.max(...bytes)), ranges };
+}
+
+interface Pair {
+  readonly source: NodeId;
+  readonly result: NodeId;
+}
+
+function overwritable(
+  { work, homes }: BuildContext,
+  kernel: RemadeKernel,
+  at: number,
+  ranges: Lives["ranges"],
+): Pair | undefined {
+  const isOwn = (id: number): boolean =>
+    id >= 0 && homes.homeOf(id).kind === "arena" && !work.users[id]!.some((user) => isView(work.node(user)));
+  const stores = storesOf(kernel);
+  const written = new Set(stores.map((store) => store.tensor));
+  for (const store of stores) {
+    const result = store.tensor;
+    if (!isOwn(result) || ranges.get(result)?.first !== at) continue;
+    for (const { tensor: source } of kernel.tensors) {
+      const range = ranges.get(source);
+      if (written.has(source) || !isOwn(source) || range === undefined) continue;
+      if (range.first === at || range.last !== at || work.count(source) !== work.count(result)) continue;
+      if (work.node(source).type.dtype !== work.node(result).type.dtype) continue;
+      if (readsOnlyWhere(kernel, store, source)) return { source, result };
+    }
+  }
+  return undefined;
+}
+
+function isView({ op }: { readonly op: string }): boolean {
+  return op === "view";
+}
+
+/** Whether each element of `source` is read by the invocation that then stores there, and never after. */
+function readsOnlyWhere(kernel: RemadeKernel, store: Store, source: NodeId): boolean {
+  const isOnlyAt = (roots: readonly Expr[]): boolean => {
+    let only = true;
+    walk(roots, (e) => {
+      if (e.kind === "load" && e.tensor === source && e.index !== store.index) only = false;
+    });
+    return only;
+  };
+  switch (kernel.kind) {
+    case "map":
+      return isOnlyAt(kernel.stores.flatMap((s) => [s.index, s.value]));
+    case "row": {
+      // What a later sweep or a row's own results read would be what was stored.
+      const [sweep, ...others] = kernel.sweeps;
+      if (sweep === undefined || others.length > 0 || !sweep.stores.includes(store)) return false;
+      const read = new Set<number>();
+      walk(
+        kernel.rowStores.flatMap((s) => [s.index, s.value]),
+        (e) => {
+          if (e.kind === "load") read.add(e.tensor);
+        },
+      );
+      const bodies = [
+        ...sweep.reductions.map((r) => r.body),
+        ...sweep.stores.flatMap((s) => [s.index, s.value]),
+      ];
+      const isLast = sweep.stores.indexOf(store) === sweep.stores.length - 1;
+      return isLast && !read.has(source) && isOnlyAt(bodies);
+    }
+    case "matmul":
+      // Where tiles overlap, elements are computed twice.
+      return false;
+    default:
+      return kernel satisfies never;
+  }
+}
+
+function overwriting(kernel: RemadeKernel, { source, result }: Pair): RemadeKernel {
+  const made = remade(new KernelBuilder(), kernel, {
+    axis: () => undefined,
+    position: () => undefined,
+    place: (tensor, index) => ({ tensor: tensor === result ? source : tensor, index }),
+  });
+  const tensors = kernel.tensors
+    .filter(({ tensor }) => tensor !== result)
+    .map((t) => (t.tensor === source ? { ...t, access: "read_write" as const } : t));
+  return { ...made, tensors };
+}
