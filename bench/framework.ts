@@ -2,7 +2,7 @@ import type { CountedDevice } from "./shared-gpu.ts";
 import type { PretrainingBatch, TrainingTask } from "./training-task.ts";
 
 /** In the order of the tables. */
-export const frameworkNames = ["kiln", "jax-js", "tensorflow-js"] as const;
+export const frameworkNames = ["kiln", "kiln-checked", "jax-js", "tensorflow-js"] as const;
 export type FrameworkName = (typeof frameworkNames)[number];
 
 /** A framework that is loaded and has opened its device. */

@@ -15,7 +15,7 @@ type Batch = { [K in keyof PretrainingBatch]: np.Array };
 type AdamState = { first: Parameters; second: Parameters; count: np.Array };
 
 export async function openJaxJs(gpu: SharedGpu): Promise<Framework> {
-  const { device, counts } = await gpu.opening(async () => {
+  const { device, counts } = await gpu.opening(true, async () => {
     if (!(await init("webgpu")).includes("webgpu")) throw new Error("jax-js did not open its WebGPU device");
     defaultDevice("webgpu");
   });

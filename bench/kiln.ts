@@ -14,19 +14,21 @@ export interface KilnFramework extends Framework {
 
 const lossOutputs = ["loss.mlm", "loss.nsp"] as const;
 
+/** @param checked on a device that checks each access, as the other frameworks' do and as in a browser */
 export async function openKiln(
   gpu: SharedGpu,
   prefer: "auto" | "software",
   configuration: Configuration,
+  checked: boolean,
 ): Promise<KilnFramework> {
-  const { result: kiln, device, counts } = await gpu.opening(() => openDevice({ prefer }));
+  const { result: kiln, device, counts } = await gpu.opening(checked, () => openDevice({ prefer }));
   // Compiled once, cold, as a person's first run does; the task's weights are drawn by the program's table.
   const began = performance.now();
   const program = compileTask(configuration, kiln.profile);
   const aheadMs = performance.now() - began;
   return {
-    name: "kiln",
-    title: `Kiln ${packageVersion()}`,
+    name: checked ? "kiln-checked" : "kiln",
+    title: checked ? "Kiln, checked" : `Kiln ${packageVersion()}`,
     kiln,
     program,
     device,

@@ -80,13 +80,14 @@ export async function measure(options: MeasureOptions): Promise<BenchResult> {
   const gpu = await shareGpu(options.device);
   const opened: Framework[] = [];
   try {
-    const ours = await openKiln(gpu, options.device, configuration);
+    const ours = await openKiln(gpu, options.device, configuration, false);
     opened.push(ours);
     const { kiln } = ours;
     note(kiln.notice);
     const task = await makeTask(configuration, ours.program, options.seed, options.steps + 1);
     for (const name of options.frameworks) {
-      if (name !== "kiln") opened.push(await openFramework(name, gpu));
+      if (name === "kiln-checked") opened.push(await openKiln(gpu, options.device, configuration, true));
+      else if (name !== "kiln") opened.push(await openFramework(name, gpu));
     }
     const [first, ...rest] = task.batches;
     if (first === undefined) throw new Error("there is a batch for every step");
@@ -124,7 +125,10 @@ export async function measure(options: MeasureOptions): Promise<BenchResult> {
 }
 
 // Loaded only when asked for, and after `navigator.gpu` is in place.
-async function openFramework(name: Exclude<FrameworkName, "kiln">, gpu: SharedGpu): Promise<Framework> {
+async function openFramework(
+  name: Exclude<FrameworkName, "kiln" | "kiln-checked">,
+  gpu: SharedGpu,
+): Promise<Framework> {
   switch (name) {
     case "jax-js":
       return (await import("./jax-js.ts")).openJaxJs(gpu);

@@ -7,14 +7,15 @@ export interface CountedDevice {
   readonly counts: DeviceCounts;
 }
 
-/** One adapter for all frameworks, at the place where browsers have it: `navigator.gpu`. */
+/** One adapter for all frameworks, with an instance of Dawn for each kind of device, at the place where browsers have it: `navigator.gpu`. */
 export interface SharedGpu {
   /**
    * Runs `open`, in which a framework opens its device through `navigator.gpu`.
+   * @param checked whether that device checks each access of a buffer, as any does that is not told otherwise
    * @returns what `open` gave, that device, and its counts from the first call on
    * @throws Error when `open` opens no device, or several
    */
-  opening<T>(open: () => Promise<T>): Promise<CountedDevice & { readonly result: T }>;
+  opening<T>(checked: boolean, open: () => Promise<T>): Promise<CountedDevice & { readonly result: T }>;
   /** Puts `navigator` back. */
   close(): void;
 }
@@ -28,9 +29,11 @@ const instances: GPU[] = [];
  * @throws KilnError `machine` where there is no adapter
  */
 export async function shareGpu(prefer: "auto" | "software"): Promise<SharedGpu> {
-  const { gpu } = await findAdapter({ prefer });
-  instances.push(gpu);
+  const { gpu: checking } = await findAdapter({ prefer, checked: true });
+  const { gpu: trusting } = await findAdapter({ prefer });
+  instances.push(checking, trusting);
   let opened: CountedDevice[] = [];
+  let gpu = checking;
   const requestAdapter = async (): Promise<GPUAdapter | null> => {
     // An adapter gives one device only, so each framework gets an object of its own for the one adapter of this instance.
     const adapter = await gpu.requestAdapter();
@@ -56,8 +59,9 @@ export async function shareGpu(prefer: "auto" | "software"): Promise<SharedGpu> 
     },
   });
   return {
-    async opening<T>(open: () => Promise<T>) {
+    async opening<T>(checked: boolean, open: () => Promise<T>) {
       opened = [];
+      gpu = checked ? checking : trusting;
       const result = await open();
       const [counted] = opened;
       if (counted === undefined || opened.length > 1) {

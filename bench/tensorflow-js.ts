@@ -17,7 +17,7 @@ type Parameters = ReadonlyMap<string, tf.Variable>;
 type Batch = { readonly [K in keyof PretrainingBatch]: tf.Tensor };
 
 export async function openTensorFlowJs(gpu: SharedGpu): Promise<Framework> {
-  const { device, counts } = await gpu.opening(async () => {
+  const { device, counts } = await gpu.opening(true, async () => {
     // The backend registers itself only where `navigator.gpu` is there when it is loaded.
     await import("@tensorflow/tfjs-backend-webgpu");
     if (!(await tf.setBackend("webgpu"))) throw new Error("TensorFlow.js did not open its WebGPU device");

@@ -23,7 +23,7 @@ const SMALL_FLOPS = 4e6;
  * From here on a kernel takes so much longer than the start of a dispatch that company gains nothing, while a driver may compile
  * two long kernels in one module more slowly than apart (SwiftShader: the two walks of a decoder's backward in 1.5 times).
  */
-const LARGE_FLOPS = 2e8;
+const LARGE_FLOPS = 1.05e8;
 /** Kernels share an input worth reading together if it is this part of the smaller one's traffic. */
 const WORTH_SHARING = 1 / 8;
 

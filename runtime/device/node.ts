@@ -9,25 +9,26 @@ export interface FoundAdapter {
   readonly adapter: GPUAdapter;
 }
 
-const dawnOptions = [
-  // Dawn rounds timestamps to 65 µs unless told not to: a profile of single dispatches needs the digits.
-  "disable-dawn-features=timestamp_quantization",
-  // The compiler proves that no kernel leaves its tensors (compiler/kernel/bounds.ts): the driver need not check each access again,
-  // which takes a sixth of a training step on a processor.
-  "enable-dawn-features=disable_robustness",
-];
+// Dawn rounds timestamps to 65 µs unless told not to: a profile of single dispatches needs the digits.
+const dawnOptions = ["disable-dawn-features=timestamp_quantization"];
+/**
+ * The compiler proves that no kernel leaves its tensors (compiler/kernel/bounds.ts), so the driver need not check each access
+ * again, which takes a sixth of a training step on a processor.
+ */
+const withoutChecks = "enable-dawn-features=disable_robustness";
 
 /**
  * Dawn's instances, one of a kind, for as long as the process lives: one that is collected while a device of it is still being
  * destroyed takes the process down.
  */
-const instances = new Map<"hardware" | "software", GPU>();
+const instances = new Map<string, GPU>();
 
-function instanceOf(kind: "hardware" | "software"): GPU {
-  const known = instances.get(kind);
+function instanceOf(kind: "hardware" | "software", checked: boolean): GPU {
+  const key = `${kind} ${checked}`;
+  const known = instances.get(key);
   if (known !== undefined) return known;
-  const made = create(dawnOptions);
-  instances.set(kind, made);
+  const made = create(checked ? dawnOptions : [...dawnOptions, withoutChecks]);
+  instances.set(key, made);
   return made;
 }
 
@@ -36,11 +37,12 @@ const loadedLibraries: unknown[] = [];
 
 /**
  * A real GPU through Dawn: Vulkan, Metal or Direct3D 12.
+ * @param checked see `OpenOptions`
  * @returns undefined where there is none (a software adapter of the system does not count)
  */
-export async function findHardwareAdapter(): Promise<FoundAdapter | undefined> {
+export async function findHardwareAdapter(checked: boolean): Promise<FoundAdapter | undefined> {
   if (!vulkanMayWork()) return undefined;
-  const gpu = instanceOf("hardware");
+  const gpu = instanceOf("hardware", checked);
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   return adapter === null || adapter.info.isFallbackAdapter ? undefined : { gpu, adapter };
 }
@@ -61,11 +63,12 @@ function vulkanMayWork(): boolean {
  *
  * Dawn looks for `libvulkan.so.1` by name: a library of that name that is already in the process, loaded with its
  * symbols global, is the one it finds. The loader reads the ICD variables when an instance is made.
+ * @param checked see `OpenOptions`
  * @throws KilnError `machine` where there is no software device
  */
-export async function findSoftwareAdapter(): Promise<FoundAdapter> {
+export async function findSoftwareAdapter(checked: boolean): Promise<FoundAdapter> {
   if (!hasEmbeddedDevice()) {
-    const gpu = instanceOf("software");
+    const gpu = instanceOf("software", checked);
     const adapter = await gpu.requestAdapter({ forceFallbackAdapter: true });
     if (adapter !== null) return { gpu, adapter };
     throw noDevice(
@@ -76,7 +79,7 @@ export async function findSoftwareAdapter(): Promise<FoundAdapter> {
   loadedLibraries.push(koffi.load(loaderPath, { global: true }));
   const restore = setEnvironment({ VK_ICD_FILENAMES: icdPath, VK_DRIVER_FILES: icdPath });
   try {
-    const gpu = instanceOf("software");
+    const gpu = instanceOf("software", checked);
     const adapter = await gpu.requestAdapter();
     if (adapter !== null) return { gpu, adapter };
     throw noDevice("the embedded software device did not start");

@@ -6,6 +6,11 @@ import { limitsToAskFor, profileOf } from "./profile.ts";
 export interface OpenOptions {
   /** `auto`: a real GPU where there is one, else the software device. `software`: the software device. */
   readonly prefer: "auto" | "software";
+  /**
+   * Whether the driver checks each access of a buffer, for kernels that are not the compiler's. Default false: those are proven
+   * to stay in theirs. In a browser it always does.
+   */
+  readonly checked?: boolean;
 }
 
 /** An open WebGPU device. Close it: a live device keeps a Node process running. */
@@ -78,8 +83,9 @@ export async function findAdapter(options: OpenOptions): Promise<FoundAdapter> {
   }
   // Node's modules are loaded here only, so that a browser never asks for them.
   const { findHardwareAdapter, findSoftwareAdapter } = await import("./node.ts");
-  const hardware = options.prefer === "auto" ? await findHardwareAdapter() : undefined;
-  return hardware ?? (await findSoftwareAdapter());
+  const checked = options.checked ?? false;
+  const hardware = options.prefer === "auto" ? await findHardwareAdapter(checked) : undefined;
+  return hardware ?? (await findSoftwareAdapter(checked));
 }
 
 function nameOf(adapter: GPUAdapter): string {
