@@ -47,15 +47,23 @@ export async function findHardwareAdapter(checked: boolean): Promise<FoundAdapte
   return adapter === null || adapter.info.isFallbackAdapter ? undefined : { gpu, adapter };
 }
 
-/** On Linux Dawn knows Vulkan only, and prints a warning of its own where the loader library is missing. */
+let systemHasVulkan: boolean | undefined;
+
+/**
+ * On Linux Dawn knows Vulkan only, and prints a warning of its own where the loader library is missing. Asked once: the embedded
+ * device brings a library of that name.
+ */
 function vulkanMayWork(): boolean {
   if (process.platform !== "linux") return true;
-  try {
-    loadedLibraries.push(koffi.load("libvulkan.so.1"));
-    return true;
-  } catch {
-    return false;
+  if (systemHasVulkan === undefined) {
+    try {
+      loadedLibraries.push(koffi.load("libvulkan.so.1"));
+      systemHasVulkan = true;
+    } catch {
+      systemHasVulkan = false;
+    }
   }
+  return systemHasVulkan;
 }
 
 /**
