@@ -9,6 +9,8 @@ const LONGEST_CHUNK = 3072;
 /** The pass of nodes that are there for a chunk alone. */
 export const CHUNKED = "chunks";
 
+const LEAST_F32 = -3.4028234663852886e38;
+
 /** A contraction over rows and a long axis (logits of a vocabulary), and what is made of it. */
 interface LongRegion extends Region {
   readonly shape: readonly number[];
@@ -172,10 +174,11 @@ class Chunking {
         const own = parts.get(id)!;
         own[chunk] = this.#b.withOrigin({ ...node.origin, pass: CHUNKED }, () => {
           const part = this.#sink(region, turn, node);
+          if (keptAxis(region, node) !== undefined) return part;
           const before = own[chunks[i - 1] ?? -1];
-          return before !== undefined && node.op === "einsum" && keptAxis(region, node) === undefined
-            ? this.#b.add(before, part)
-            : part;
+          const kept = before === undefined ? undefined : this.#b.barrier(before, turn.number);
+          if (!isReduction(node)) return kept === undefined ? part : this.#b.add(kept, part);
+          return this.#joined(node.op, kept ?? this.#neutral(node, turn), part);
         });
       }
     });
@@ -203,7 +206,8 @@ class Chunking {
   #sink(region: LongRegion, turn: Turn, node: Node): NodeId {
     const b = this.#b;
     const input = region.sinks.get(node.id)!;
-    const own = b.barrier(this.#member(region, turn, input), turn.number);
+    const own = this.#member(region, turn, input);
+    // A reduction over the long axis reads what the turn before has left, which tells its turn; another is taken in by a matmul.
     if (node.op !== "einsum") return b.make(node.op, [own], node.attrs);
     const { lhs, rhs } = node.attrs;
     const mine = node.inputs[0] === input ? lhs : rhs;
@@ -217,16 +221,29 @@ class Chunking {
 
   /** The parts of a sink as a whole. */
   #join(region: LongRegion, node: Node, parts: readonly NodeId[], last: number): NodeId {
-    const b = this.#b;
     const axis = keptAxis(region, node);
-    if (axis !== undefined) return b.withOrigin({ pass: ADDED }, () => b.concat(parts, axis));
-    if (!isReduction(node)) return parts[last]!;
-    const { shape } = node.type;
-    const stacked = b.concat(
-      parts.map((part) => b.reshape(part, [1, ...shape])),
-      0,
-    );
-    return b.make(node.op, [stacked], { axes: [0] });
+    if (axis === undefined) return parts[last]!;
+    return this.#b.withOrigin({ pass: ADDED }, () => this.#b.concat(parts, axis));
+  }
+
+  /** A reduction over two parts from its results over each. */
+  #joined(op: "sum" | "reduce_max" | "logsumexp", x: NodeId, y: NodeId): NodeId {
+    const b = this.#b;
+    if (op === "sum") return b.add(x, y);
+    const top = b.max(x, y);
+    if (op === "reduce_max") return top;
+    return b.add(top, b.log(b.add(b.exp(b.sub(x, top)), b.exp(b.sub(y, top)))));
+  }
+
+  /** The result of a reduction over nothing, from memory: so the first chunk's kernel is that of the others. */
+  #neutral(node: Node, turn: Turn): NodeId {
+    const b = this.#b;
+    const { dtype, shape } = node.type;
+    const value = b.withOrigin({ label: "nothing", pass: ADDED }, () => {
+      const [zero, least] = [b.full(dtype, 0, shape), b.full(dtype, LEAST_F32, shape)];
+      return node.op === "sum" ? b.add(zero, zero) : b.add(zero, least);
+    });
+    return b.barrier(value, turn.number);
   }
 
   /** A node of the region in a turn. */

@@ -25,8 +25,8 @@ export function overwriteAtPeak(context: BuildContext, planned: readonly Planned
     const pair = overwritable(context, at.kernel, peak, ranges);
     if (pair === undefined) return made;
     made[peak] = { ...at, kernel: overwriting(at.kernel, pair) };
-    context.occupied.add(pair.source);
-    context.homes.place(pair.result, { kind: "piece", of: pair.source, offset: 0 });
+    context.occupied.add(pair.place);
+    context.homes.place(pair.result, { kind: "piece", of: pair.place, offset: 0 });
   }
 }
 
@@ -61,6 +61,8 @@ function livesOf({ work, homes, extraTensors }: BuildContext, kernels: readonly 
 }
 
 interface Pair {
+  /** Where the source lies. */
+  readonly place: NodeId;
   readonly source: NodeId;
   readonly result: NodeId;
 }
@@ -71,19 +73,27 @@ function overwritable(
   at: number,
   ranges: Lives["ranges"],
 ): Pair | undefined {
-  const isOwn = (id: number): boolean =>
-    id >= 0 && homes.homeOf(id).kind === "arena" && !work.users[id]!.some((user) => isView(work.node(user)));
+  /** The tensor that lies where `id` does, if it has as many elements: itself, or what it was computed over. */
+  const placeOf = (id: number): number | undefined => {
+    const home = homes.homeOf(id);
+    if (id < 0 || work.users[id]!.some((user) => isView(work.node(user)))) return undefined;
+    if (home.kind === "arena") return id;
+    return home.kind === "piece" && home.of >= 0 && work.count(home.of) === work.count(id)
+      ? home.of
+      : undefined;
+  };
   const stores = storesOf(kernel);
   const written = new Set(stores.map((store) => store.tensor));
   for (const store of stores) {
     const result = store.tensor;
-    if (!isOwn(result) || ranges.get(result)?.first !== at) continue;
+    if (placeOf(result) !== result || ranges.get(result)?.first !== at) continue;
     for (const { tensor: source } of kernel.tensors) {
-      const range = ranges.get(source);
-      if (written.has(source) || !isOwn(source) || range === undefined) continue;
+      const place = placeOf(source);
+      const range = place === undefined ? undefined : ranges.get(place);
+      if (written.has(source) || place === undefined || range === undefined) continue;
       if (range.first === at || range.last !== at || work.count(source) !== work.count(result)) continue;
       if (work.node(source).type.dtype !== work.node(result).type.dtype) continue;
-      if (readsOnlyWhere(kernel, store, source)) return { source, result };
+      if (readsOnlyWhere(kernel, store, source)) return { source, result, place };
     }
   }
   return undefined;
@@ -106,22 +116,18 @@ function readsOnlyWhere(kernel: RemadeKernel, store: Store, source: NodeId): boo
     case "map":
       return isOnlyAt(kernel.stores.flatMap((s) => [s.index, s.value]));
     case "row": {
-      // What a later sweep or a row's own results read would be what was stored.
-      const [sweep, ...others] = kernel.sweeps;
-      if (sweep === undefined || others.length > 0 || !sweep.stores.includes(store)) return false;
-      const read = new Set<number>();
-      walk(
+      // An invocation passes over the same elements in every sweep; what is read after the store would be what was stored.
+      const last = kernel.sweeps.at(-1);
+      if (last === undefined || last.stores.at(-1) !== store) return false;
+      const isReadForRows = !isUnread(
         kernel.rowStores.flatMap((s) => [s.index, s.value]),
-        (e) => {
-          if (e.kind === "load") read.add(e.tensor);
-        },
+        source,
       );
-      const bodies = [
+      const bodies = kernel.sweeps.flatMap((sweep) => [
         ...sweep.reductions.map((r) => r.body),
         ...sweep.stores.flatMap((s) => [s.index, s.value]),
-      ];
-      const isLast = sweep.stores.indexOf(store) === sweep.stores.length - 1;
-      return isLast && !read.has(source) && isOnlyAt(bodies);
+      ]);
+      return !isReadForRows && isOnlyAt(bodies);
     }
     case "matmul":
       // Where tiles overlap, elements are computed twice.
@@ -129,6 +135,14 @@ function readsOnlyWhere(kernel: RemadeKernel, store: Store, source: NodeId): boo
     default:
       return kernel satisfies never;
   }
+}
+
+function isUnread(roots: readonly Expr[], source: NodeId): boolean {
+  let unread = true;
+  walk(roots, (e) => {
+    if (e.kind === "load" && e.tensor === source) unread = false;
+  });
+  return unread;
 }
 
 function overwriting(kernel: RemadeKernel, { source, result }: Pair): RemadeKernel {

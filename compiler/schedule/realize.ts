@@ -165,9 +165,8 @@ function worthRealizing(
   if (node.op === "constant" || node.op === "iota") return false;
   const count = work.count(node.id);
   if (isMovement(node)) return false;
-  // Told apart by a barrier, a value made of nothing is read from memory: kernels that differ in it alone are then one.
-  if (reads.length === 0 && work.users[node.id]!.some((user) => work.node(user).op === "barrier"))
-    return true;
+  // What is read behind a barrier is kept for that; of a value made of nothing, kernels that differ in it alone are then one.
+  if (work.users[node.id]!.some((user) => work.node(user).op === "barrier")) return true;
   if (cost > LONGEST_EXPRESSION) return true;
   if (reads.length > MOST_READS) return !feedsOneResult(work, node.id);
   if (cost > PROLOGUE_COST && feedsMatmul(work, node.id)) return true;
