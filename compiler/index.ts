@@ -8,16 +8,18 @@ import { gradients } from "./autodiff/index.ts";
 import type { Diagnostic, SourceFile } from "./diagnostics/index.ts";
 import { hasErrors } from "./diagnostics/index.ts";
 import { elaborate } from "./elaborate/index.ts";
-import { type ForwardGraph, type Graph, print, verify } from "./graph/index.ts";
+import { elementCount, type ForwardGraph, type Graph, print, verify } from "./graph/index.ts";
 import { optimize, simplifyForward } from "./optimize/index.ts";
-import { type DeviceProfile, type DType, type Program, type Shape, verifyProgram } from "./program/index.ts";
 import {
-  type FusionRule,
-  printSchedule,
-  type Schedule,
-  schedule,
-  TensorTooLargeError,
-} from "./schedule/index.ts";
+  type EntryPlan,
+  largestBatch,
+  type MemoryReport,
+  memoryReport,
+  overMemoryLimit,
+  planEntries,
+} from "./plan/index.ts";
+import { type DeviceProfile, type DType, type Program, type Shape, verifyProgram } from "./program/index.ts";
+import { type FusionRule, printSchedule, type Schedule, TensorTooLargeError } from "./schedule/index.ts";
 import { analyze, type LoadFile, type TypedModel } from "./semantics/index.ts";
 import {
   buildAccumulateStep,
@@ -32,6 +34,7 @@ import { printKernel } from "./wgsl/index.ts";
 
 export type { Diagnostic, SourceFile } from "./diagnostics/index.ts";
 export { renderDiagnostics } from "./diagnostics/index.ts";
+export type { MemoryReport } from "./plan/index.ts";
 export type { DeviceProfile, Program } from "./program/index.ts";
 export { ProgramFormatError, parseProgram, serializeProgram } from "./program/index.ts";
 
@@ -54,6 +57,11 @@ export interface CompileOptions extends CheckOptions {
   readonly fuse?: boolean;
   /** Fusion rules to switch off. Default: none. */
   readonly without?: readonly FusionRule[];
+  /**
+   * Bytes that all buffers of the program together may take: values are computed again rather than kept until
+   * everything fits. Default: no limit, and nothing is computed again for memory's sake.
+   */
+  readonly memoryBytes?: number;
   /** Default: all that the spec's training needs, and `evaluate` and `encode`. */
   readonly entries?: readonly EntryName[];
   /** Verifies the graph between passes and the finished plan (tests do). Default false. */
@@ -82,6 +90,8 @@ export interface CheckResult {
 export interface CompileResult extends CheckResult {
   /** Absent if there is an error. */
   readonly program?: Program;
+  /** Given with `memoryBytes`. */
+  readonly memory?: MemoryReport;
   /** Texts of the stages of every entry, for people. Computed when asked for. */
   readonly stages?: {
     readonly graph: () => string;
@@ -111,33 +121,13 @@ export function compile(root: string, options: CompileOptions): CompileResult {
   if (model === undefined || hasErrors(result.diagnostics)) return { ...result, timings };
   const { profile } = options;
   try {
-    const forwardOf = (mode: "train" | "evaluate"): ForwardGraph => {
-      const elaborated = timed("elaborate", () => elaborate(model, mode));
-      return { ...elaborated, graph: timed("optimize", () => simplifyForward(elaborated.graph)) };
-    };
-    const forward = forwardOf("train");
-    const inference = forwardOf("evaluate");
-    const layout = layoutParameters(forward.parameters, model.recipe, {
-      maxBufferBytes: Math.min(profile.maxBufferSize, profile.maxStorageBufferBindingSize),
-      alignmentBytes: profile.minStorageBufferOffsetAlignment,
-    });
-    const graphs = new Map<EntryName, Graph>();
-    const schedules = new Map<EntryName, Schedule>();
-    const checked = (graph: Graph): Graph => {
-      if (options.verify === true) verify(graph);
-      return graph;
-    };
-    for (const name of options.entries ?? entriesOf(model)) {
-      const built = timed("training", () => checked(buildEntry(name, forward, inference, model, layout)));
-      const graph = timed("optimize", () => checked(optimize(built)));
-      graphs.set(name, graph);
-      schedules.set(
-        name,
-        timed("schedule", () =>
-          schedule(graph, profile, { fuse: options.fuse ?? true, without: options.without ?? [] }),
-        ),
-      );
+    const { layout, graphs, plans } = planModel(model, options, timed);
+    const memory = memoryReport(plans, layout.states, model.recipe.accumulate);
+    if (options.memoryBytes !== undefined && memory.peakBytes > options.memoryBytes) {
+      const over = timed("smaller batch", () => overLimit(root, options, model, result, layout, memory));
+      return { ...result, diagnostics: [...result.diagnostics, over], timings };
     }
+    const schedules = new Map([...plans].map(([name, plan]) => [name, plan.schedule]));
     const program = timed("assemble", () =>
       assemble({
         about: {
@@ -159,6 +149,7 @@ export function compile(root: string, options: CompileOptions): CompileResult {
           })),
           sources: result.sources.map(({ name, text }) => ({ path: name, text })),
           overrides: options.settings ?? {},
+          ...(options.memoryBytes !== undefined && { memoryBytes: options.memoryBytes }),
         },
         states: layout.states.map(({ name, shape }) => ({
           name,
@@ -173,15 +164,88 @@ export function compile(root: string, options: CompileOptions): CompileResult {
       [...of].map(([name, value]) => `// entry ${name}\n${show(value)}`).join("\n");
     const stages = {
       graph: () => text(graphs, (graph) => print(graph, { origins: true })),
-      schedule: () => text(schedules, printSchedule),
+      schedule: () => text(plans, (plan) => printSchedule(plan.schedule) + plan.decisions.join("")),
       schedules,
     };
-    return { ...result, program, stages, timings };
+    return { ...result, program, ...(options.memoryBytes !== undefined && { memory }), stages, timings };
   } catch (thrown) {
     const diagnostic = tooLarge(thrown, result.sources[0]?.name ?? root);
     if (diagnostic === undefined) throw thrown;
     return { ...result, diagnostics: [...result.diagnostics, diagnostic], timings };
   }
+}
+
+type Timed = <T>(stage: string, work: () => T) => T;
+
+/** A typed model with every entry scheduled. */
+interface PlannedModel {
+  readonly layout: StateLayout;
+  readonly graphs: ReadonlyMap<EntryName, Graph>;
+  readonly plans: ReadonlyMap<EntryName, EntryPlan>;
+}
+
+/** @throws ParameterTooLargeError, TensorTooLargeError */
+function planModel(model: TypedModel, options: CompileOptions, timed: Timed): PlannedModel {
+  const { profile } = options;
+  const forwardOf = (mode: "train" | "evaluate"): ForwardGraph => {
+    const elaborated = timed("elaborate", () => elaborate(model, mode));
+    return { ...elaborated, graph: timed("optimize", () => simplifyForward(elaborated.graph)) };
+  };
+  const forward = forwardOf("train");
+  const inference = forwardOf("evaluate");
+  const layout = layoutParameters(forward.parameters, model.recipe, {
+    maxBufferBytes: Math.min(profile.maxBufferSize, profile.maxStorageBufferBindingSize),
+    alignmentBytes: profile.minStorageBufferOffsetAlignment,
+  });
+  const graphs = new Map<EntryName, Graph>();
+  const check = (graph: Graph): Graph => {
+    if (options.verify === true) verify(graph);
+    return graph;
+  };
+  for (const name of options.entries ?? entriesOf(model)) {
+    const built = timed("training", () => check(buildEntry(name, forward, inference, model, layout)));
+    graphs.set(
+      name,
+      timed("optimize", () => check(optimize(built))),
+    );
+  }
+  const scheduling = { fuse: options.fuse ?? true, without: options.without ?? [] };
+  const { memoryBytes } = options;
+  const plans = timed("schedule", () =>
+    planEntries({ graphs, states: layout.states, profile, scheduling, memoryBytes, check }),
+  );
+  return { layout, graphs, plans };
+}
+
+function overLimit(
+  root: string,
+  options: CompileOptions,
+  model: TypedModel,
+  { sources, summary }: CheckResult,
+  layout: StateLayout,
+  memory: MemoryReport,
+): Diagnostic {
+  const limit = options.memoryBytes ?? Number.POSITIVE_INFINITY;
+  const stateBytes = layout.states.reduce((n, { shape }) => n + 4 * elementCount(shape), 0);
+  const peakOf = (batch: number, accumulate: number): number | undefined => {
+    const data = { ...options.data, batch };
+    const { model: smaller } = analyzeSpec(root, { ...options, data });
+    if (smaller === undefined) return undefined;
+    const recipe = { ...smaller.recipe, accumulate };
+    const entries = entriesOf({ ...smaller, recipe });
+    const untimed: Timed = (_, work) => work();
+    const planned = planModel({ ...smaller, recipe }, { ...options, entries }, untimed);
+    return memoryReport(planned.plans, planned.layout.states, accumulate).peakBytes;
+  };
+  const { batch } = model.data.settings;
+  const smaller =
+    typeof batch === "number" && stateBytes < limit
+      ? largestBatch(batch, model.recipe.accumulate, limit, peakOf)
+      : undefined;
+  const canSet = ["batch", "accumulate"].every(
+    (name) => summary !== undefined && Object.hasOwn(summary.settings, name),
+  );
+  return overMemoryLimit(sources[0]?.name ?? root, memory, stateBytes, limit, smaller, canSet);
 }
 
 function entriesOf(model: TypedModel): readonly EntryName[] {

@@ -5,6 +5,7 @@
 // Start reading at: `assemble` below.
 import { type Kernel, kernelIdentity, launchOf } from "../kernel/index.ts";
 import {
+  bufferBytes,
   type Program,
   type ProgramBuffer,
   type ProgramEntry,
@@ -42,7 +43,7 @@ export function assemble({ about, states, entries, print }: AssembleInput): Prog
     if (known === undefined) sizes.set(name, { sizeBytes, role });
     else known.sizeBytes = Math.max(known.sizeBytes, sizeBytes);
   };
-  for (const state of states) need(state.name, roundUp(state.sizeBytes), "state");
+  for (const state of states) need(state.name, bufferBytes(state.sizeBytes), "state");
   const inputs = new Map<string, TensorPlace>();
   const schedules = Object.entries(entries).flatMap(([name, s]) =>
     s === undefined ? [] : [{ name, schedule: s }],
@@ -50,9 +51,9 @@ export function assemble({ about, states, entries, print }: AssembleInput): Prog
   for (const { schedule } of schedules) {
     for (const input of schedule.inputs) {
       inputs.set(input.name, input);
-      need(input.buffer, roundUp(input.shape.reduce((n, size) => n * size, 4)), "input");
+      need(input.buffer, bufferBytes(input.shape.reduce((n, size) => n * size, 4)), "input");
     }
-    for (const { name, sizeBytes } of schedule.scratch) need(name, roundUp(sizeBytes), "scratch");
+    for (const { name, sizeBytes } of schedule.scratch) need(name, bufferBytes(sizeBytes), "scratch");
   }
   const made = schedules.map(({ name, schedule }): readonly [string, ProgramEntry] => {
     const steps = schedule.steps.map((step): ProgramStep => {
@@ -92,11 +93,6 @@ export function assemble({ about, states, entries, print }: AssembleInput): Prog
     entries: Object.fromEntries(made),
   };
   return { ...withoutHash, hash: programHash(withoutHash) };
-}
-
-/** Sizes that copies and vec4 bindings allow. */
-function roundUp(bytes: number): number {
-  return Math.ceil(bytes / 16) * 16;
 }
 
 /** Workgroups over x and y, as one dimension may be too short; kernels number them by `x + y * width`. */

@@ -4,6 +4,7 @@
 // Guarantees: `parseProgram(serializeProgram(p))` equals `p`; the hash ignores labels.
 // Start reading at: types.ts.
 
+export { bufferBytes } from "./buffer-bytes.ts";
 export { ProgramFormatError, parseProgram, programHash, serializeProgram } from "./serialize.ts";
 export * from "./types.ts";
 export { PlanError, verifyProgram } from "./verify.ts";

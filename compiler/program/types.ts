@@ -157,4 +157,6 @@ export interface Program {
   readonly sources: readonly { readonly path: string; readonly text: string }[];
   /** `--set` overrides in force when it was compiled. */
   readonly overrides: Readonly<Record<string, string>>;
+  /** The limit on the bytes of all buffers together that it was compiled for. */
+  readonly memoryBytes?: number;
 }

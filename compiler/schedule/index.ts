@@ -14,6 +14,7 @@ import { overwriteAtPeak } from "./in-place.ts";
 import { type BuildContext, buildKernel, type PlanTensor } from "./kernels.ts";
 import { maskFewRows } from "./mask-rows.ts";
 import { type LiveRange, planMemory } from "./memory.ts";
+import { type MemoryUse, memoryUseOf } from "./memory-use.ts";
 import { chooseRealized } from "./realize.ts";
 import { rebased } from "./rebase.ts";
 import { type FusionRule, rulesWithout } from "./rules.ts";
@@ -26,6 +27,7 @@ import { WorkGraph } from "./work-graph.ts";
 
 export { type DataFlow, dataFlowOf } from "./data-flow.ts";
 export { planMemory } from "./memory.ts";
+export type { MemoryUse, PlannedVertex } from "./memory-use.ts";
 export { kernelShape, printSchedule } from "./print.ts";
 export { type FusionRule, fusionRuleNames, fusionRules, isFusionRule } from "./rules.ts";
 export type { Apart, ArenaTensor, Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";
@@ -35,26 +37,49 @@ export interface ScheduleOptions {
   readonly fuse: boolean;
   /** Rules that are switched off. Default: none. */
   readonly without?: readonly FusionRule[];
+  /** Whether kernels wait for what they read last before their other sources are computed, so that less is kept. Default false. */
+  readonly savesMemory?: boolean;
 }
 
 /** WebGPU guarantees this much alignment of bound sizes for vec4 access. */
 const SIZE_ALIGNMENT = 16;
 
-/** @throws RangeError naming the tensor where one does not fit into a buffer of the device */
+/** @throws TensorTooLargeError naming the tensor where one does not fit into a buffer of the device */
 export function schedule(graph: Graph, profile: DeviceProfile, options: ScheduleOptions): Schedule {
+  return schedulePrepared(prepare(graph, profile, options), profile, options).schedule;
+}
+
+/** An equal graph whose contractions, reductions, scatters and concatenations are such that kernels can take them. */
+export function prepare(graph: Graph, profile: DeviceProfile, options: ScheduleOptions): Graph {
+  const rules = rulesWithout(options.without ?? []);
+  const chunked = options.fuse && rules.has("chunks") ? chunkLongScores(graph) : graph;
+  const masked = options.fuse && rules.has("masked_sums") ? maskFewRows(chunked) : chunked;
+  return splitGraph(masked, profile, options.fuse && rules.has("attention"));
+}
+
+/**
+ * As {@link schedule}, with what is stored and when, for a graph that `prepare` made or that was made of one.
+ * @throws TensorTooLargeError
+ */
+export function schedulePrepared(
+  graph: Graph,
+  profile: DeviceProfile,
+  options: ScheduleOptions,
+): { readonly schedule: Schedule; readonly use: MemoryUse } {
   const maxBindings = profile.maxStorageBuffersPerShaderStage;
   const enabled = options.fuse;
   const rules = rulesWithout(options.without ?? []);
-  const chunked = enabled && rules.has("chunks") ? chunkLongScores(graph) : graph;
-  const prepared = enabled && rules.has("masked_sums") ? maskFewRows(chunked) : chunked;
-  const walks = enabled && rules.has("attention");
-  const work = new WorkGraph(splitGraph(prepared, profile, walks));
-  const streams = walks ? findStreams(work, maxBindings) : NO_STREAMS;
+  const work = new WorkGraph(graph);
+  const streams = enabled && rules.has("attention") ? findStreams(work, maxBindings) : NO_STREAMS;
   const realized = chooseRealized(work, streams, enabled, maxBindings, rules);
   const planned = (countsUpdatesInPlace: boolean): Plan => {
     const plan = fuse(work, realized, streams, { enabled, maxBindings, countsUpdatesInPlace, rules });
     const overwrites = rules.has("in_place");
-    return planKernels(work, realized, plan, profile, { updates: overwrites, peak: overwrites && enabled });
+    return planKernels(work, realized, plan, profile, {
+      updatesInPlace: overwrites,
+      overwritesAtPeak: overwrites && enabled,
+      savesMemory: options.savesMemory ?? false,
+    });
   };
   const hopeful = planned(true);
   const fits = hopeful.built.every(({ kernel }) => kernel.tensors.length <= maxBindings);
@@ -86,9 +111,13 @@ function planKernels(
   realized: ReadonlySet<NodeId>,
   plan: FusionPlan,
   profile: DeviceProfile,
-  inPlace: { readonly updates: boolean; readonly peak: boolean },
+  options: {
+    readonly updatesInPlace: boolean;
+    readonly overwritesAtPeak: boolean;
+    readonly savesMemory: boolean;
+  },
 ): Plan {
-  const homes = new TensorHomes(work, plan, inPlace.updates);
+  const homes = new TensorHomes(work, plan, options.updatesInPlace);
   const extraTensors = new Map<number, PlanTensor>();
   const context: BuildContext = {
     work,
@@ -100,17 +129,21 @@ function planKernels(
     tails: new Map(),
     occupied: new Set(),
   };
-  const kernels = orderGroups(plan, homes).flatMap((group) =>
+  const kernels = orderGroups(plan, homes, options.savesMemory).flatMap((group) =>
     (group.kind === "segment" ? buildSegment(context, group) : [buildKernel(context, group)]).map(
       (kernel) => ({ kernel, group }),
     ),
   );
-  const placed = inPlace.peak ? overwriteAtPeak(context, kernels) : kernels;
+  const placed = options.overwritesAtPeak ? overwriteAtPeak(context, kernels) : kernels;
   const built = placed.map(({ kernel, group }) => dispatchOf(context, rebased(context, kernel), group));
   return { context, built };
 }
 
-function layOut(context: BuildContext, dispatches: readonly Dispatch[], apart: readonly Apart[]): Schedule {
+function layOut(
+  context: BuildContext,
+  dispatches: readonly Dispatch[],
+  apart: readonly Apart[],
+): { readonly schedule: Schedule; readonly use: MemoryUse } {
   const { work, homes, profile, extraTensors } = context;
   const bytesOf = (id: number): number => {
     const shape = extraTensors.get(id)?.type.shape ?? work.node(id).type.shape;
@@ -191,7 +224,7 @@ function layOut(context: BuildContext, dispatches: readonly Dispatch[], apart: r
   const inputs = work.nodes.flatMap((node) =>
     node.op === "input" || node.op === "parameter" ? [place(node.attrs.name, node.id, node.type.shape)] : [],
   );
-  return {
+  const schedule: Schedule = {
     steps,
     outputs: work.outputs.map(({ name, node, shape }) => place(name, node, shape)),
     inputs,
@@ -207,6 +240,7 @@ function layOut(context: BuildContext, dispatches: readonly Dispatch[], apart: r
       return { label: describeTensor(context, id), buffer, offsetBytes, sizeBytes, first, last };
     }),
   };
+  return { schedule, use: memoryUseOf(context, dispatches, live) };
 }
 
 function describeTensor(context: BuildContext, id: number): string {

@@ -71,7 +71,8 @@ export function findStreams(work: WorkGraph, maxBindings: number): Streams {
     };
     const own = [...found.sinks].map(([id, input]) => [id, sinkOf(work, region, id, input, found)] as const);
     // Without a normalizer the scores are read once, finished, by a contraction: a matmul's epilogue stores them as well.
-    if (!own.some(([id]) => work.node(id).op === "logsumexp")) continue;
+    const isNormalized = own.some(([id]) => work.node(id).op === "logsumexp");
+    if (!isNormalized && !readsNormalizer(work, region, found)) continue;
     if (own.some(([, sink]) => sink === undefined)) {
       for (const [id, sink] of own) {
         const axes = sink === undefined ? sideWithin(work, region, id) : undefined;
@@ -85,6 +86,18 @@ export function findStreams(work: WorkGraph, maxBindings: number): Streams {
     for (const id of found.members) interior.add(id);
   }
   return { sinks, scores, interior, splits };
+}
+
+/** Whether a region's scores are computed a second time: their normalizer is that of other scores of their shape, kept. */
+function readsNormalizer(work: WorkGraph, { shape }: StreamRegion, { members }: Region): boolean {
+  const isNormalizer = (id: NodeId): boolean => {
+    const node = work.node(id);
+    if (isMovement(node)) return node.inputs.length === 1 && isNormalizer(node.inputs[0]!);
+    return node.op === "logsumexp" && String(work.node(node.inputs[0]!).type.shape) === String(shape);
+  };
+  return [...members].some((member) =>
+    work.node(member).inputs.some((input) => !members.has(input) && isNormalizer(input)),
+  );
 }
 
 /** A side all of whose axes a sum goes over, and over others too. */

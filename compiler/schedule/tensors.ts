@@ -163,8 +163,16 @@ function waitsFor(group: Group, target: Group, ordered: ReadonlyMap<Group, Reado
   return false;
 }
 
-/** Groups in an order in which every kernel finds its sources computed and its states not yet overwritten. */
-export function orderGroups(plan: FusionPlan, homes: TensorHomes): readonly Group[] {
+/**
+ * Groups in an order in which every kernel finds its sources computed and its states not yet overwritten.
+ * @param savesMemory a kernel that waits for a late source does not draw all that this source needs before the kernels in between:
+ * these may free memory
+ */
+export function orderGroups(plan: FusionPlan, homes: TensorHomes, savesMemory: boolean): readonly Group[] {
+  const positions = savesMemory ? readyPositions(plan) : new Map<Group, number>();
+  const positionOf = (group: Group): number => positions.get(group) ?? group.firstPosition;
+  const byPosition = (a: Group, b: Group): number =>
+    positionOf(a) - positionOf(b) || a.firstPosition - b.firstPosition;
   const order: Group[] = [];
   const done = new Set<Group>();
   const waiting = new Set<Group>();
@@ -173,11 +181,31 @@ export function orderGroups(plan: FusionPlan, homes: TensorHomes): readonly Grou
     if (waiting.has(group)) throw new Error("schedule: kernels wait for each other in a circle");
     waiting.add(group);
     const before = [...group.before, ...(homes.orderedBefore.get(group) ?? [])];
-    for (const other of before.sort((a, b) => a.firstPosition - b.firstPosition)) visit(other);
+    for (const other of before.sort(byPosition)) visit(other);
     done.add(group);
     order.push(group);
   };
   // Those that only overwrite states go last, as late as their readers.
-  for (const group of [...plan.groups].sort((a, b) => a.firstPosition - b.firstPosition)) visit(group);
+  for (const group of [...plan.groups].sort(byPosition)) visit(group);
   return order;
+}
+
+/** The position of each group, or that of the last group it waits for. */
+function readyPositions(plan: FusionPlan): ReadonlyMap<Group, number> {
+  const positions = new Map<Group, number>();
+  for (const group of plan.groups) {
+    const stack = [group];
+    while (stack.length > 0) {
+      const next = stack.at(-1)!;
+      const missing = positions.has(next) ? [] : [...next.before].filter((before) => !positions.has(before));
+      if (missing.length > 0) {
+        stack.push(...missing);
+        continue;
+      }
+      stack.pop();
+      const waited = [...next.before].map((before) => positions.get(before)!);
+      positions.set(next, Math.max(next.firstPosition, ...waited));
+    }
+  }
+  return positions;
 }

@@ -1,19 +1,8 @@
+export { formatBytes } from "../../compiler/diagnostics/index.ts";
+
 /** `5,632,546`. Groups of three, whatever the person's locale, so that output can be compared. */
 export function formatCount(value: number): string {
   return Math.round(value).toLocaleString("en-US");
-}
-
-const byteUnits = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
-
-/** `812 B`, `1.5 KiB`, `395.5 MiB`. Binary units, one decimal above bytes. */
-export function formatBytes(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1023.95 && unit < byteUnits.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return unit === 0 ? `${Math.round(value)} B` : `${value.toFixed(1)} ${byteUnits[unit]}`;
 }
 
 /** `1.2 G`, `350 M`: decimal prefixes for floating-point operations. */

@@ -1,0 +1,59 @@
+import type { Graph, NodeId } from "../graph/index.ts";
+
+/** A node that some kernel of a schedule computes as a whole. */
+export interface Vertex {
+  readonly node: NodeId;
+  /** Position of its kernel, counted from 0. */
+  readonly step: number;
+  readonly sizeBytes: number;
+  /** `arena`: in memory from its step to its last reader; `fixed`: in memory all the time; `kernel`: nowhere stored. */
+  readonly place: "arena" | "fixed" | "kernel";
+  /** Its value must end in memory, so computing it again gains nothing. */
+  readonly isRequired: boolean;
+  /** The vertices that it reads. */
+  readonly sources: readonly NodeId[];
+}
+
+/** What a schedule of a graph stores, and when. */
+export interface MemoryUse {
+  /** Bytes that hold something needed, by step; without what is `fixed`. */
+  readonly liveBytes: readonly number[];
+  readonly vertices: readonly Vertex[];
+}
+
+/** A decision: values made before a step and read after it, kept or computed again. */
+export interface Recomputation {
+  /** The last step before the values are read again: where most bytes are alive. */
+  readonly peakStep: number;
+  /** Computed again after `peakStep`, right before they are read. */
+  readonly again: ReadonlySet<NodeId>;
+  /** What the values in `again` are made of: kept until then. */
+  readonly kept: ReadonlySet<NodeId>;
+  /** Bytes that were read after `peakStep` and are not kept any more. */
+  readonly freedBytes: number;
+  /** Work of computing again, in the units of {@link workOf}. */
+  readonly work: number;
+  /** Most bytes alive at once, as far as can be told before kernels are fused anew. */
+  readonly liveBytes: number;
+}
+
+/** What is computed again, most bytes first, and what it is made of. */
+export function printRecomputation(graph: Graph, { again, kept, freedBytes }: Recomputation): string {
+  const bytes = (id: NodeId): number => graph.nodes[id]!.type.shape.reduce((n, size) => n * size, 4);
+  const lines = (ids: ReadonlySet<NodeId>): readonly string[] =>
+    [...ids]
+      .filter((id) => graph.nodes[id] !== undefined)
+      .sort((a, b) => bytes(b) - bytes(a) || a - b)
+      .map((id) => {
+        const { origin, type, op } = graph.nodes[id]!;
+        const where = [origin.path, origin.at].filter((part) => part !== "").join("  ");
+        return `  ${origin.label || op}: ${type.dtype}[${type.shape.join(", ")}]  ${where}`.trimEnd();
+      });
+  return [
+    `computed again, so that ${freedBytes} bytes need not be kept: ${again.size} values`,
+    ...lines(again),
+    `kept to make them of: ${kept.size} values`,
+    ...lines(kept),
+    "",
+  ].join("\n");
+}
