@@ -242,10 +242,8 @@ function overLimit(
     typeof batch === "number" && stateBytes < limit
       ? largestBatch(batch, model.recipe.accumulate, limit, peakOf)
       : undefined;
-  const canSet = ["batch", "accumulate"].every(
-    (name) => summary !== undefined && Object.hasOwn(summary.settings, name),
-  );
-  return overMemoryLimit(sources[0]?.name ?? root, memory, stateBytes, limit, smaller, canSet);
+  const settings = new Set(Object.keys(summary?.settings ?? {}));
+  return overMemoryLimit(sources[0]?.name ?? root, memory, stateBytes, limit, smaller, settings);
 }
 
 function entriesOf(model: TypedModel): readonly EntryName[] {

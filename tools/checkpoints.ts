@@ -33,9 +33,10 @@ export async function recompile(
     if (text === undefined) throw new Failure(1, { message: `${spec}: no such file`, file: spec });
     if (text !== root.text) console.note(`${spec} has changed since: the checkpoint's own copy is used`);
   }
-  return openProgram(root.path, console, {
+  const { program } = await openProgram(root.path, console, {
     ...options,
     settings: { ...checkpoint.overrides, ...options.settings },
     loader: carriedLoader(checkpoint.sources),
   });
+  return program;
 }

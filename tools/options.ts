@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { parseBytes } from "./terminal/units.ts";
 
 /** What every command takes. */
 export interface CommonOptions {
@@ -10,6 +11,12 @@ export interface SpecOptions extends CommonOptions {
   readonly set: Readonly<Record<string, string>>;
   readonly device: "auto" | "software";
   readonly seed?: number;
+}
+
+/** What commands take that plan a training step. */
+export interface PlanOptions extends SpecOptions {
+  /** Bytes that all buffers on the device together may take. */
+  readonly memory?: number;
 }
 
 export function withJson(command: Command): Command {
@@ -25,6 +32,20 @@ export function withSpecOptions(command: Command): Command {
         .default("auto"),
     )
     .option("--seed <n>", "seed of weights, data and dropout (default: 0)", wholeNumber(0, 0xffff_ffff));
+}
+
+export function withPlanOptions(command: Command): Command {
+  return withSpecOptions(command).option(
+    "--memory <size>",
+    "plan within this much memory of the device, for instance 2GiB or 500MB, computing values again instead of keeping them",
+    memorySize,
+  );
+}
+
+function memorySize(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes !== undefined && bytes > 0) return bytes;
+  throw new InvalidArgumentError("It must be a size above 0, for instance 2GiB, 500MB or 1048576 (bytes).");
 }
 
 /** @returns a parser for `<n>` that names the range when it is missed */

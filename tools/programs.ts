@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
+import type { CompileResult } from "../compiler/index.ts";
 import type { DeviceProfile, Program } from "../compiler/program/index.ts";
 import type { Console } from "./console.ts";
 import { Failure } from "./failure.ts";
@@ -14,6 +15,12 @@ export function isProgramFile(path: string): boolean {
   return path.endsWith(".json");
 }
 
+export interface OpenedProgram {
+  readonly program: Program;
+  /** What a memory limit made of the plan, where it was compiled here with one. */
+  readonly memory?: CompileResult["memory"];
+}
+
 /**
  * A program to run: compiled from a spec, or read from a file that `compile --emit program` wrote, without the compiler.
  * @throws Failure for a program file with settings to override, and for one that is damaged
@@ -22,11 +29,12 @@ export async function openProgram(
   path: string,
   console: Console,
   options: Omit<SpecCompilation, "profile"> & { readonly profile: DeviceProfile },
-): Promise<Program> {
-  if (!isProgramFile(path)) return (await compileSpec(path, console, options)).program;
-  if (Object.keys(options.settings).length > 0 || options.fuse === false) {
+): Promise<OpenedProgram> {
+  if (!isProgramFile(path)) return await compileSpec(path, console, options);
+  const isOverridden = Object.keys(options.settings).length > 0 || options.memoryBytes !== undefined;
+  if (isOverridden || options.fuse === false) {
     throw new Failure(2, {
-      message: `${path} is compiled already: --set and --no-fuse come too late`,
+      message: `${path} is compiled already: --set, --memory and --no-fuse come too late`,
       hint: "give the .bert file, or compile it again with them",
     });
   }
@@ -34,7 +42,7 @@ export async function openProgram(
     throw new Failure(1, { message: `${path}: no such file`, file: path });
   const { parseProgram } = await import("../compiler/program/index.ts");
   try {
-    return parseProgram(readFileSync(path, "utf8"));
+    return { program: parseProgram(readFileSync(path, "utf8")) };
   } catch (thrown) {
     if (!(thrown instanceof Error) || "code" in thrown) throw thrown;
     throw new Failure(1, {

@@ -78,6 +78,8 @@ export interface SpecCompilation {
   readonly fuse?: boolean;
   /** Fusion rules to switch off. */
   readonly without?: CompileOptions["without"];
+  /** Bytes that all buffers of the program together may take. */
+  readonly memoryBytes?: number | undefined;
   readonly data?: Readonly<Record<string, number>>;
   readonly entries?: CompileOptions["entries"];
   /** Default: the disk. */
@@ -105,6 +107,7 @@ export async function compileSpec(
     profile: options.profile,
     ...(options.fuse !== undefined && { fuse: options.fuse }),
     ...(options.without !== undefined && { without: options.without }),
+    ...(options.memoryBytes !== undefined && { memoryBytes: options.memoryBytes }),
     ...(options.data !== undefined && { data: options.data }),
     ...(options.entries !== undefined && { entries: options.entries }),
   });

@@ -119,6 +119,7 @@ function recomputationAt(
     again,
     kept,
     freedBytes: sum(again, ({ node, sizeBytes }) => (timeline.lateReads.has(node) ? sizeBytes : 0)),
+    peakBytes: timeline.liveBytes,
     work: sum(again, ({ node }) => works.get(node)!),
     liveBytes: timeline.liveBytesWith(again),
   };

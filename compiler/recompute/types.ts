@@ -1,4 +1,5 @@
-import type { Graph, NodeId } from "../graph/index.ts";
+import { formatBytes } from "../diagnostics/index.ts";
+import { elementCount, type Graph, type NodeId } from "../graph/index.ts";
 
 /** A node that some kernel of a schedule computes as a whole. */
 export interface Vertex {
@@ -33,26 +34,33 @@ export interface Recomputation {
   readonly freedBytes: number;
   /** Work of computing again, in the units of {@link workOf}. */
   readonly work: number;
-  /** Most bytes alive at once, as far as can be told before kernels are fused anew. */
+  /** Bytes alive at `peakStep` if nothing is computed again. */
+  readonly peakBytes: number;
+  /** Most bytes alive at once with it, as far as can be told before kernels are fused anew. */
   readonly liveBytes: number;
 }
 
-/** What is computed again, most bytes first, and what it is made of. */
-export function printRecomputation(graph: Graph, { again, kept, freedBytes }: Recomputation): string {
-  const bytes = (id: NodeId): number => graph.nodes[id]!.type.shape.reduce((n, size) => n * size, 4);
+/** A decision as text: what is computed again and what it is made of, most bytes first. */
+export function printRecomputation(
+  graph: Graph,
+  { peakStep, again, kept, freedBytes, peakBytes, liveBytes }: Recomputation,
+): string {
+  const bytes = (id: NodeId): number => 4 * elementCount(graph.nodes[id]!.type.shape);
   const lines = (ids: ReadonlySet<NodeId>): readonly string[] =>
     [...ids]
-      .filter((id) => graph.nodes[id] !== undefined)
       .sort((a, b) => bytes(b) - bytes(a) || a - b)
       .map((id) => {
         const { origin, type, op } = graph.nodes[id]!;
-        const where = [origin.path, origin.at].filter((part) => part !== "").join("  ");
-        return `  ${origin.label || op}: ${type.dtype}[${type.shape.join(", ")}]  ${where}`.trimEnd();
+        const where = [origin.path, origin.at].filter((part) => part !== "").join(", ");
+        const from = where === "" ? "" : ` (${where})`;
+        return `  ${formatBytes(bytes(id)).padStart(10)}  ${origin.label || op} ${type.dtype}[${type.shape.join(", ")}]${from}`;
       });
   return [
-    `computed again, so that ${freedBytes} bytes need not be kept: ${again.size} values`,
+    "",
+    `after dispatch ${peakStep}, where ${formatBytes(peakBytes)} were alive, ${again.size} values are computed again: they cost less to make ` +
+      `than their ${formatBytes(freedBytes)} to keep; then ${formatBytes(liveBytes)} are alive at most, by estimate`,
     ...lines(again),
-    `kept to make them of: ${kept.size} values`,
+    `kept for it, ${kept.size} values`,
     ...lines(kept),
     "",
   ].join("\n");

@@ -19,6 +19,8 @@ export interface CheckpointContents {
   readonly data: DataRequest;
   readonly sources: Program["sources"];
   readonly overrides: Program["overrides"];
+  /** Bytes: the limit that the program was compiled for. */
+  readonly memoryBytes?: number;
   /** Tokens by id. */
   readonly vocabulary: readonly string[];
   readonly tensors: ReadonlyMap<string, StoredTensor>;
@@ -54,6 +56,7 @@ export async function saveCheckpoint(path: string, contents: CheckpointContents)
     programHash: contents.programHash,
     data: JSON.stringify(contents.data),
     overrides: JSON.stringify(contents.overrides),
+    ...(contents.memoryBytes !== undefined && { memoryBytes: String(contents.memoryBytes) }),
     sources: JSON.stringify(contents.sources),
     vocabulary: JSON.stringify(contents.vocabulary),
   });
@@ -98,6 +101,7 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
     data: json("data", isDataRequest),
     sources: json("sources", isSources),
     overrides: json("overrides", isTexts),
+    ...(metadata.memoryBytes !== undefined && { memoryBytes: json("memoryBytes", isCount) }),
     vocabulary: json("vocabulary", isStrings),
     tensors,
   };

@@ -260,6 +260,7 @@ class DeviceTrainer implements Trainer {
         data: program.data,
         sources: program.sources,
         overrides: program.overrides,
+        ...(program.memoryBytes !== undefined && { memoryBytes: program.memoryBytes }),
         vocabulary: this.#batches.vocabulary,
         tensors: await stateTensors(program, this.executor.memory),
       });

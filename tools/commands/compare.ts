@@ -9,10 +9,11 @@ import { measureRoofline, type Roofline } from "../compare/roofline.ts";
 import { ablationTable, kernelTable, rooflineLine, sidesTable } from "../compare/tables.ts";
 import type { Console } from "../console.ts";
 import { Failure } from "../failure.ts";
-import { type SpecOptions, wholeNumber, withSpecOptions } from "../options.ts";
+import { type PlanOptions, wholeNumber, withPlanOptions } from "../options.ts";
 import { shortName } from "../programs.ts";
+import { describeMemory } from "../training/describe.ts";
 
-interface CompareOptions extends SpecOptions {
+interface CompareOptions extends PlanOptions {
   readonly steps: number;
   readonly corpus?: string;
   readonly tolerance: number;
@@ -30,12 +31,12 @@ const defaultTolerance = 1e-3;
 /** The median of so many timed runs is a kernel's time. */
 const profiledRuns = 3;
 
-export function addCompareCommand(program: Command, open: (options: SpecOptions) => Console): void {
-  withSpecOptions(program.command("compare").argument("<spec>", "a .bert file"))
+export function addCompareCommand(program: Command, open: (options: PlanOptions) => Console): void {
+  withPlanOptions(program.command("compare").argument("<spec>", "a .bert file"))
     .summary("run fused and unfused kernels side by side")
     .description(
       "Trains twice, fused and one op a kernel, in turns, on the same seed and batches, and shows what fusion saves; " +
-        "then what each rule of fusion is worth, and where the time goes.",
+        "then what each rule of fusion is worth, and where the time goes. --memory is for the fused side alone, and leaves out the rules.",
     )
     .option("--steps <n>", "steps of each", wholeNumber(1), 10)
     .option(
@@ -66,18 +67,29 @@ function positive(text: string): number {
 }
 
 async function compare(spec: string, options: CompareOptions, console: Console): Promise<void> {
+  if (options.memory !== undefined && options.ablateTime === true) {
+    throw new Failure(2, {
+      message: "--ablate-time and --memory exclude each other",
+      hint: "a plan without one of the rules may not fit; leave out one of the two",
+    });
+  }
   const { openDevice } = await import("../../runtime/device/index.ts");
   const kiln = await openDevice({ prefer: options.device });
   const sides: Contender[] = [];
   try {
     console.say(kiln.notice);
     const toCompare = { spec, set: options.set, seed: options.seed ?? 0, corpus: options.corpus };
-    const add = async (fuse: boolean, without: readonly FusionRule[]): Promise<Contender> => {
-      const side = await Contender.open(toCompare, { fuse, without }, kiln, console);
+    const add = async (
+      fuse: boolean,
+      without: readonly FusionRule[],
+      memoryBytes?: number,
+    ): Promise<Contender> => {
+      const side = await Contender.open(toCompare, { fuse, without, memoryBytes }, kiln, console);
       sides.push(side);
       return side;
     };
-    const fused = await add(true, []);
+    const fused = await add(true, [], options.memory);
+    console.say(`memory: ${describeMemory(fused.compiled.program, fused.compiled.memory)}`);
     const unfused = await add(false, []);
     const ablated = new Map<FusionRule, Contender>();
     if (options.ablateTime === true)
@@ -87,7 +99,7 @@ async function compare(spec: string, options: CompareOptions, console: Console):
     const roofline = options.profile ? await profiled([fused, unfused], kiln, console) : undefined;
     const entries = fused.trainingEntries;
     const rules: Partial<Record<FusionRule, Comparison>> = {};
-    for (const rule of fusionRuleNames) {
+    for (const rule of options.memory === undefined ? fusionRuleNames : []) {
       const way = { fuse: true, without: [rule], entries };
       rules[rule] =
         ablated.get(rule)?.measured(undefined) ??
@@ -144,6 +156,7 @@ interface Outcome {
 
 async function conclude(outcome: Outcome, options: CompareOptions, console: Console): Promise<void> {
   const { kiln, rules, roofline } = outcome;
+  const { memory } = outcome.fused.compiled;
   const [fused, unfused] = [outcome.fused.measured(roofline), outcome.unfused.measured(roofline)];
   const others = [outcome.unfused, ...outcome.ablated];
   const difference = Math.max(...others.map(({ losses }) => largestDifference(fused.losses, losses)));
@@ -161,11 +174,13 @@ async function conclude(outcome: Outcome, options: CompareOptions, console: Cons
     roofline: roofline ?? null,
     lossDifference: difference,
     equal,
+    ...(memory !== undefined && { memory }),
     ...(options.html !== undefined && { html: options.html }),
   };
   if (equal) console.result(report);
   if (!console.json) {
-    const tables = [sidesTable(fused, unfused), ablationTable(fused, rules)];
+    const tables = [sidesTable(fused, unfused)];
+    if (memory === undefined) tables.push(ablationTable(fused, rules));
     if (fused.kernels.length > 0) tables.push(kernelTable(fused));
     if (roofline !== undefined) tables.push(rooflineLine(roofline));
     for (const table of tables) console.say(`\n${table}`);

@@ -5,22 +5,23 @@ import type { Console } from "../console.ts";
 import { profileFor } from "../devices.ts";
 import { entriesOf, entryFigures } from "../entry-figures.ts";
 import { Failure } from "../failure.ts";
-import { type SpecOptions, withSpecOptions } from "../options.ts";
+import { type PlanOptions, withPlanOptions } from "../options.ts";
 import { type Compiled, compileSpec } from "../spec.ts";
 import { renderTable } from "../terminal/table.ts";
 import { formatBytes, formatCount, formatDuration, formatFlops } from "../terminal/units.ts";
+import { describeMemory, plannedBytes } from "../training/describe.ts";
 
 const stages = ["graph", "schedule", "wgsl", "program"] as const;
 type Stage = (typeof stages)[number];
 
-interface CompileCommandOptions extends SpecOptions {
+interface CompileCommandOptions extends PlanOptions {
   readonly emit?: Stage;
   readonly output?: string;
   readonly fuse: boolean;
 }
 
-export function addCompileCommand(program: Command, open: (options: SpecOptions) => Console): void {
-  withSpecOptions(program.command("compile").argument("<spec>", "a .bert file"))
+export function addCompileCommand(program: Command, open: (options: PlanOptions) => Console): void {
+  withPlanOptions(program.command("compile").argument("<spec>", "a .bert file"))
     .summary("compile a spec and print a stage, or write the program to run elsewhere")
     .description(
       "Compiles a spec. Without --emit it prints what the program is made of; with it, one stage as text. " +
@@ -43,27 +44,34 @@ async function compileCommand(spec: string, options: CompileCommandOptions, cons
   }
   const profile = await profileFor(options.device);
   const started = performance.now();
-  const compiled = await compileSpec(spec, console, { profile, settings: options.set, fuse: options.fuse });
+  const compiled = await compileSpec(spec, console, {
+    profile,
+    settings: options.set,
+    fuse: options.fuse,
+    memoryBytes: options.memory,
+  });
   const ms = performance.now() - started;
   const text = options.emit === undefined ? undefined : await stageText(compiled, options.emit);
   if (options.output !== undefined && text !== undefined) await writeAtomically(options.output, text);
   else if (text !== undefined && !console.json) console.emit(text.endsWith("\n") ? text : `${text}\n`);
   // What the machine gave at most, in KiB on every platform Node reports it for.
   const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
-  const { program, summary, timings } = compiled;
+  const { program, summary, memory, timings } = compiled;
   console.result({
     name: program.name,
     hash: program.hash,
     parameters: summary.parameters,
     kernels: program.kernels.length,
     entries: Object.fromEntries(entriesOf(program).map(([name, entry]) => [name, entryFigures(entry)])),
+    plannedBytes: plannedBytes(program),
+    ...(memory !== undefined && { memory }),
     timings,
     ms,
     peakMemoryBytes,
     ...(options.output !== undefined && { output: options.output }),
     ...(options.output === undefined && text !== undefined && { text }),
   });
-  if (options.emit === undefined && !console.json) printFigures(program, summary.parameters, console);
+  if (options.emit === undefined && !console.json) printFigures(compiled, console);
   const parts = Object.entries(timings).map(([stage, stageMs]) => `${stage} ${formatDuration(stageMs)}`);
   console.note(
     `compiled in ${formatDuration(ms)}${parts.length === 0 ? "" : ` (${parts.join(", ")})`}; peak memory of the process ${formatBytes(peakMemoryBytes)}`,
@@ -105,10 +113,11 @@ function wgslText(program: Program): string {
     .join("\n");
 }
 
-function printFigures(program: Program, parameters: number, console: Console): void {
+function printFigures({ program, summary, memory }: Compiled, console: Console): void {
   console.say(
-    `${console.colours.bold(program.name)}: ${formatCount(parameters)} parameters, ${program.kernels.length} kernels`,
+    `${console.colours.bold(program.name)}: ${formatCount(summary.parameters)} parameters, ${program.kernels.length} kernels`,
   );
+  console.say(describeMemory(program, memory));
   console.say("");
   console.say(
     renderTable(

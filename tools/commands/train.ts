@@ -7,22 +7,24 @@ import type { KilnDevice } from "../../runtime/device/index.ts";
 import type { EvaluationReport, Trainer } from "../../runtime/train/index.ts";
 import type { Console } from "../console.ts";
 import { Failure } from "../failure.ts";
-import { type SpecOptions, wholeNumber, withSpecOptions } from "../options.ts";
-import { openProgram, shortName } from "../programs.ts";
+import { type PlanOptions, wholeNumber, withPlanOptions } from "../options.ts";
+import { isProgramFile, type OpenedProgram, openProgram, shortName } from "../programs.ts";
 import { type LossNames, meanLosses, pairsPerSecond, type StepRecord } from "../report/history.ts";
 import { renderPlot } from "../terminal/plot.ts";
 import { formatCount, formatLoss, formatRate } from "../terminal/units.ts";
 import {
   bestPossible,
+  describeMemory,
   describeModel,
   dispatchesPerStep,
   exampleUnit,
   parameterCount,
+  plannedBytes,
 } from "../training/describe.ts";
 import { RunFiles } from "../training/run-files.ts";
 import { type RunOutcome, runTraining } from "../training/run-training.ts";
 
-interface TrainOptions extends SpecOptions {
+interface TrainOptions extends PlanOptions {
   readonly corpus?: string;
   readonly steps?: number;
   readonly resume?: string;
@@ -38,10 +40,10 @@ const evaluationBatches = { most: 8, stepsPerBatch: 10 } as const;
 
 export function addTrainCommand(
   program: Command,
-  open: (options: SpecOptions) => Console,
+  open: (options: PlanOptions) => Console,
   setExitCode: (code: number) => void,
 ): void {
-  withSpecOptions(
+  withPlanOptions(
     program
       .command("train")
       .argument("<spec>", "a .bert file, or a program that `compile --emit program` wrote"),
@@ -79,12 +81,13 @@ async function train(spec: string, options: TrainOptions, console: Console): Pro
   const resume = options.resume === undefined ? undefined : await loadCheckpoint(options.resume);
   const kiln = await openDevice({ prefer: options.device });
   try {
-    const program = await openProgram(spec, console, {
+    const opened = await openProgram(spec, console, {
       profile: kiln.profile,
       settings: { ...resume?.overrides, ...options.set },
       fuse: options.fuse,
+      memoryBytes: options.memory ?? (isProgramFile(spec) ? undefined : resume?.memoryBytes),
     });
-    return await trainOn(kiln, program, spec, resume, options, console);
+    return await trainOn(kiln, opened, spec, resume, options, console);
   } finally {
     kiln.close();
   }
@@ -95,6 +98,7 @@ interface Run {
   readonly console: Console;
   readonly kiln: KilnDevice;
   readonly program: Program;
+  readonly memory: OpenedProgram["memory"];
   readonly batches: BatchSource;
   readonly files: RunFiles;
   readonly names: LossNames;
@@ -108,7 +112,7 @@ interface Run {
 
 async function trainOn(
   kiln: KilnDevice,
-  program: Program,
+  { program, memory }: OpenedProgram,
   spec: string,
   resume: Checkpoint | undefined,
   options: TrainOptions,
@@ -131,6 +135,7 @@ async function trainOn(
     (resume === undefined ? undefined : (await new RunFiles(dirname(resume.path)).readStart())?.corpus);
   console.say(kiln.notice);
   console.say(describeModel(program));
+  console.say(`memory: ${describeMemory(program, memory)}`);
   const batches = await openBatches(program.data, {
     split: "train",
     seed,
@@ -146,6 +151,7 @@ async function trainOn(
       console,
       kiln,
       program,
+      memory,
       batches,
       files,
       names: program.settings.losses,
@@ -256,7 +262,7 @@ function report(
   heldOut: EvaluationReport | undefined,
   resumeWith: string,
 ): void {
-  const { console, kiln, program, batches, files, names, floors, unit } = run;
+  const { console, kiln, program, memory, batches, files, names, floors, unit } = run;
   const { records, stepsDone, interruptedBy } = outcome;
   const mean = meanLosses(names, records);
   const rate = pairsPerSecond(records);
@@ -277,6 +283,8 @@ function report(
     parameters: parameterCount(program),
     dispatchesPerStep: dispatchesPerStep(program),
     peakBytes: program.entries.train?.peakBytes ?? 0,
+    plannedBytes: plannedBytes(program),
+    ...(memory !== undefined && { memory }),
     bestPossible: floors,
     ...(heldOut !== undefined && { heldOut: { losses: heldOut.losses, examples: heldOut.examples } }),
     curve: { svg: files.svg, csv: files.csv },
@@ -344,6 +352,7 @@ function resumeCommand(
     ...(options.steps === undefined ? [] : [`--steps ${options.steps}`]),
     ...(options.out === undefined ? [] : [`--out ${options.out}`]),
     ...(options.device === "auto" ? [] : [`--device ${options.device}`]),
+    ...(options.memory === undefined ? [] : [`--memory ${options.memory}`]),
     ...(options.fuse ? [] : ["--no-fuse"]),
   ];
   return words

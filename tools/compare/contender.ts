@@ -14,6 +14,8 @@ import type { Roofline } from "./roofline.ts";
 export interface Way {
   readonly fuse: boolean;
   readonly without: readonly FusionRule[];
+  /** Bytes that all buffers of the program together may take. */
+  readonly memoryBytes?: number | undefined;
   /** Default: all that the spec has. */
   readonly entries?: readonly EntryName[];
 }

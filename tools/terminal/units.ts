@@ -1,5 +1,26 @@
 export { formatBytes } from "../../compiler/diagnostics/index.ts";
 
+const bytesOfUnit: ReadonlyMap<string, number> = new Map([
+  ["", 1],
+  ["b", 1],
+  ...["k", "m", "g", "t"].flatMap((prefix, i): [string, number][] => [
+    [`${prefix}b`, 1000 ** (i + 1)],
+    [`${prefix}ib`, 1024 ** (i + 1)],
+  ]),
+]);
+
+/**
+ * Bytes of a size such as `2GiB`, `1.5 GB`, `500mb` or `1048576`: as in IEC 80000-13, KiB is 1024 bytes and kB is 1000.
+ * @returns whole bytes; undefined where the text is no size
+ */
+export function parseBytes(text: string): number | undefined {
+  const [, number, unit] = /^(\d+(?:\.\d+)?) ?([a-z]*)$/i.exec(text.trim()) ?? [];
+  const scale = bytesOfUnit.get((unit ?? "").toLowerCase());
+  if (number === undefined || scale === undefined) return undefined;
+  const bytes = Math.floor(Number(number) * scale);
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
 /** `5,632,546`. Groups of three, whatever the person's locale, so that output can be compared. */
 export function formatCount(value: number): string {
   return Math.round(value).toLocaleString("en-US");

@@ -1,3 +1,4 @@
+import type { MemoryReport } from "../../compiler/index.ts";
 import type { Program } from "../../compiler/program/index.ts";
 import type { BatchSource } from "../../runtime/data/index.ts";
 import { formatBytes, formatCount } from "../terminal/units.ts";
@@ -22,10 +23,30 @@ export function dispatchesPerStep(program: Program): number {
 }
 
 export function describeModel(program: Program): string {
-  const peakBytes = program.entries.train?.peakBytes ?? 0;
   return (
     `model: ${program.name}, ${formatCount(parameterCount(program))} parameters, ` +
-    `${formatCount(dispatchesPerStep(program))} dispatches a step, ${formatBytes(peakBytes)} on the device`
+    `${formatCount(dispatchesPerStep(program))} dispatches a step`
+  );
+}
+
+/** Bytes of all buffers that a run of the program allocates. */
+export function plannedBytes(program: Program): number {
+  return program.buffers.reduce((total, { sizeBytes }) => total + sizeBytes, 0);
+}
+
+/** The planned peak, and what it costs to keep it that low. */
+export function describeMemory(program: Program, memory: MemoryReport | undefined): string {
+  const peak = `planned peak ${formatBytes(plannedBytes(program))}`;
+  if (memory === undefined)
+    return program.memoryBytes === undefined
+      ? peak
+      : `${peak}, compiled for ${formatBytes(program.memoryBytes)}`;
+  if (memory.recomputed === 0 && memory.peakBytes === memory.unlimitedBytes)
+    return `${peak}, within ${formatBytes(program.memoryBytes ?? memory.peakBytes)} without recomputation`;
+  const more = (100 * (memory.flops - memory.unlimitedFlops)) / memory.unlimitedFlops;
+  return (
+    `${peak}, ${formatBytes(memory.unlimitedBytes)} without recomputation; ` +
+    `${formatCount(memory.recomputed)} tensors are computed again, ${more < 0 ? "" : "+"}${more.toFixed(1)} % FLOPs`
   );
 }
 
