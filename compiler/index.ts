@@ -17,6 +17,7 @@ import {
   memoryReport,
   overMemoryLimit,
   planEntries,
+  type SmallerBatch,
 } from "./plan/index.ts";
 import { type DeviceProfile, type DType, type Program, type Shape, verifyProgram } from "./program/index.ts";
 import { type FusionRule, printSchedule, type Schedule, TensorTooLargeError } from "./schedule/index.ts";
@@ -221,7 +222,7 @@ function overLimit(
   root: string,
   options: CompileOptions,
   model: TypedModel,
-  { sources, summary }: CheckResult,
+  { sources }: CheckResult,
   layout: StateLayout,
   memory: MemoryReport,
 ): Diagnostic {
@@ -242,8 +243,23 @@ function overLimit(
     typeof batch === "number" && stateBytes < limit
       ? largestBatch(batch, model.recipe.accumulate, limit, peakOf)
       : undefined;
-  const settings = new Set(Object.keys(summary?.settings ?? {}));
-  return overMemoryLimit(sources[0]?.name ?? root, memory, stateBytes, limit, smaller, settings);
+  const canSet = smaller !== undefined && isMadeBySettings(root, options, smaller);
+  return overMemoryLimit(sources[0]?.name ?? root, memory, stateBytes, limit, smaller, canSet);
+}
+
+/** Whether `--set batch` and, where a step has as many examples as before, `--set accumulate` give that batch. */
+function isMadeBySettings(
+  root: string,
+  options: CompileOptions,
+  { batch, accumulate, keepsExamples }: SmallerBatch,
+): boolean {
+  const settings = {
+    ...options.settings,
+    batch: String(batch),
+    ...(keepsExamples && { accumulate: String(accumulate) }),
+  };
+  const { model } = analyzeSpec(root, { ...options, settings });
+  return model?.data.settings.batch === batch && model.recipe.accumulate === accumulate;
 }
 
 function entriesOf(model: TypedModel): readonly EntryName[] {

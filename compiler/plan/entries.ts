@@ -60,7 +60,8 @@ export function planEntries(input: PlanInput): ReadonlyMap<EntryName, EntryPlan>
   const fitted = new Map<EntryName, Fitted<Schedule>>();
   for (const [name, entry] of order) {
     const others = [...fitted.values()].map((other) => other.schedule);
-    fitted.set(name, fitInto(input, entry, limitBytes, others));
+    // Where the others take more than they may, this one may take as much as they do.
+    fitted.set(name, fitInto(input, entry, Math.max(limitBytes, scratchBytes(others)), others));
   }
   return new Map(
     [...started].map(([name, { schedule: unlimited }]) => {
@@ -88,5 +89,11 @@ function fitInto(
     return { graph, ...planned, scratchBytes: scratchBytes([...others, planned.schedule]) };
   };
   const begun = { ...entry, scratchBytes: scratchBytes([...others, entry.schedule]) };
-  return fitMemory(begun, measure, limitBytes, FLOPS_PER_BYTE[profile.deviceClass]);
+  const fitTo = (bytes: number): Fitted<Schedule> =>
+    fitMemory(begun, measure, bytes, FLOPS_PER_BYTE[profile.deviceClass]);
+  const fitted = fitTo(limitBytes);
+  if (fitted.fits) return fitted;
+  // What is found without an aim does not depend on the limit: told as the limit that would do, it then does.
+  const least = fitTo(0);
+  return { ...least, fits: least.scratchBytes <= limitBytes };
 }

@@ -48,7 +48,7 @@ export function largestBatch(
 /**
  * That a program takes more than it may, and what would fit.
  * @param stateBytes parameters, their sums of gradients and the optimizer's slots alone
- * @param settings names that `--set` can override
+ * @param canSet whether the settings `batch` and `accumulate` of the spec make `smaller`
  */
 export function overMemoryLimit(
   file: string,
@@ -56,25 +56,24 @@ export function overMemoryLimit(
   stateBytes: number,
   memoryBytes: number,
   smaller: SmallerBatch | undefined,
-  settings: ReadonlySet<string>,
+  canSet: boolean,
 ): Diagnostic {
   return {
     code: "over-memory-limit",
     severity: "error",
     message:
-      `the program takes ${formatBytes(peakBytes)} at least (${formatBytes(unlimitedBytes)} without recomputation), ` +
+      `the smallest plan that was found takes ${formatBytes(peakBytes)} (${formatBytes(unlimitedBytes)} without recomputation), ` +
       `the limit is ${formatBytes(memoryBytes)}; parameters and optimizer alone take ${formatBytes(stateBytes)}`,
     primary: { span: { file, start: 0, end: 0 }, text: "" },
     related: [],
-    hint: hintOf(peakBytes, smaller, settings),
+    hint: hintOf(peakBytes, smaller, canSet),
   };
 }
 
-function hintOf(peakBytes: number, smaller: SmallerBatch | undefined, settings: ReadonlySet<string>): string {
+function hintOf(peakBytes: number, smaller: SmallerBatch | undefined, canSet: boolean): string {
   const asItIs = `as it is, it fits into \`--memory ${peakBytes}\``;
   if (smaller === undefined) return `no smaller batch fits either; ${asItIs}`;
   const { batch, accumulate, keepsExamples } = smaller;
-  const canSet = settings.has("batch") && (!keepsExamples || settings.has("accumulate"));
   const times = keepsExamples ? ` --set accumulate=${accumulate}` : "";
   const what = canSet
     ? `\`--set batch=${batch}${times}\` takes`

@@ -30,18 +30,20 @@ const WORTH_SHARING = 1 / 8;
 /**
  * Fewer dispatches with the same kernels: sums of contractions become one, equal kernels with a common input are stacked, and
  * what then is independent runs side by side.
+ * @param mayGrow whether a little more memory may be needed for it
  */
 export function mergeDispatches(
   context: BuildContext,
   built: readonly Dispatch<PartKernel>[],
   rules: ReadonlySet<FusionRule>,
+  mayGrow: boolean,
 ): { readonly dispatches: readonly Dispatch[]; readonly apart: readonly Apart[] } {
   const spans = new Spans(context);
   const summed = rules.has("terms") ? joinTerms(context, spans, built) : built;
   let stacked = summed;
   const apart: Apart[] = [];
   if (rules.has("stacked")) {
-    const plan = chooseStacks(context, spans, summed);
+    const plan = chooseStacks(context, spans, summed, mayGrow);
     apart.push(...apartOf(plan, summed));
     stacked = plan.slots.flatMap((slot) => {
       const equal = slot.map((i) => summed[i]!);
@@ -49,7 +51,7 @@ export function mergeDispatches(
     });
   }
   if (!rules.has("side_by_side")) return { dispatches: stacked, apart };
-  const plan = chooseBeside(context, spans, stacked);
+  const plan = chooseBeside(context, spans, stacked, mayGrow);
   const dispatches = plan.slots.map((slot) => {
     const independent = slot.map((i) => stacked[i]!);
     return runBeside(context, independent);
@@ -69,6 +71,7 @@ function chooseStacks(
   context: BuildContext,
   spans: Spans,
   dispatches: readonly Dispatch<PartKernel>[],
+  mayGrow: boolean,
 ): SlotPlan {
   const kernels = dispatches.map((dispatch) => dispatch.kernel);
   const traffic = dispatches.map(trafficOf);
@@ -78,7 +81,7 @@ function chooseStacks(
     identities.set(kernel, identity);
     return identity;
   };
-  return chooseSlots(kernels, spans, context.work.kept, (slot, i) => {
+  return chooseSlots(kernels, spans, context.work.kept, mayGrow, (slot, i) => {
     if (dispatches[slot[0]!]!.turn !== dispatches[i]!.turn) return "";
     const [first, own] = [kernels[slot[0]!]!, kernels[i]!];
     if (first.kind !== own.kind || first.flops !== own.flops || first.tensors.length !== own.tensors.length)
@@ -108,10 +111,11 @@ function chooseBeside(
   context: BuildContext,
   spans: Spans,
   dispatches: readonly Dispatch<PartKernel>[],
+  mayGrow: boolean,
 ): SlotPlan {
   const kernels = dispatches.map((dispatch) => dispatch.kernel);
   const traffic = dispatches.map(trafficOf);
-  return chooseSlots(kernels, spans, context.work.kept, (slot, i) => {
+  return chooseSlots(kernels, spans, context.work.kept, mayGrow, (slot, i) => {
     if (dispatches[slot[0]!]!.turn !== dispatches[i]!.turn) return "";
     const gain = sharedBytes(slot, i, traffic);
     const least = slot.reduce((n, member) => Math.min(n, traffic[member]!.bytes), traffic[i]!.bytes);

@@ -37,7 +37,7 @@ export interface ScheduleOptions {
   readonly fuse: boolean;
   /** Rules that are switched off. Default: none. */
   readonly without?: readonly FusionRule[];
-  /** Whether kernels wait for what they read last before their other sources are computed, so that less is kept. Default false. */
+  /** Whether kernels are ordered and joined so that no more is kept than must be. Default false. */
   readonly savesMemory?: boolean;
 }
 
@@ -67,7 +67,7 @@ export function schedulePrepared(
   options: ScheduleOptions,
 ): { readonly schedule: Schedule; readonly use: MemoryUse } {
   const maxBindings = profile.maxStorageBuffersPerShaderStage;
-  const enabled = options.fuse;
+  const { fuse: enabled, savesMemory = false } = options;
   const rules = rulesWithout(options.without ?? []);
   const work = new WorkGraph(graph);
   const streams = enabled && rules.has("attention") ? findStreams(work, maxBindings) : NO_STREAMS;
@@ -78,14 +78,14 @@ export function schedulePrepared(
     return planKernels(work, realized, plan, profile, {
       updatesInPlace: overwrites,
       overwritesAtPeak: overwrites && enabled,
-      savesMemory: options.savesMemory ?? false,
+      savesMemory,
     });
   };
   const hopeful = planned(true);
   const fits = hopeful.built.every(({ kernel }) => kernel.tensors.length <= maxBindings);
   const { context, built } = fits ? hopeful : planned(false);
   if (!enabled) return layOut(context, built, []);
-  const { dispatches, apart } = mergeDispatches(context, built, rules);
+  const { dispatches, apart } = mergeDispatches(context, built, rules, !savesMemory);
   return layOut(context, dispatches, apart);
 }
 

@@ -31,15 +31,17 @@ const FREE_GROWTH_BYTES = 256 * 1024;
  * slot that nothing has needed yet to the end of the order. Neither is done where many more bytes would then be alive at once
  * than ever are in the given order.
  * @param kept tensors that are needed after the last kernel
+ * @param mayGrow whether a little more may be alive at once than in the given order
  */
 export function chooseSlots(
   kernels: readonly Kernel[],
   spans: Spans,
   kept: ReadonlySet<number>,
+  mayGrow: boolean,
   judge: Judge,
 ): SlotPlan {
   const hazards = hazardsOf(kernels, spans);
-  const memory = new LiveBytes(kernels, spans, kept);
+  const memory = new LiveBytes(kernels, spans, kept, mayGrow);
   const order = new Order(hazards);
   const touching = new Map<number, number[]>();
   const refusals: { slot: Slot; kernel: number; reason: string }[] = [];
@@ -155,7 +157,7 @@ class LiveBytes {
   readonly #ranges = new Map<string, { first: number; last: number; readonly bytes: number }>();
   readonly #touched: readonly (readonly { first: number; last: number; readonly bytes: number }[])[];
 
-  constructor(kernels: readonly Kernel[], spans: Spans, kept: ReadonlySet<number>) {
+  constructor(kernels: readonly Kernel[], spans: Spans, kept: ReadonlySet<number>, mayGrow: boolean) {
     this.#bytes = new Float64Array(kernels.length);
     this.#touched = kernels.map((kernel, time) => {
       const own = new Set<{ first: number; last: number; readonly bytes: number }>();
@@ -175,7 +177,7 @@ class LiveBytes {
     });
     for (const range of this.#ranges.values()) this.#add(range.first, range.last + 1, range.bytes);
     const most = this.#bytes.reduce((a, b) => Math.max(a, b), 0);
-    this.#most = most + Math.max(MOST_GROWTH * most, FREE_GROWTH_BYTES);
+    this.#most = mayGrow ? most + Math.max(MOST_GROWTH * most, FREE_GROWTH_BYTES) : most;
   }
 
   /** Whether what `kernel` makes may be alive from `time` on. */

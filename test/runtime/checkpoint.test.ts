@@ -66,6 +66,7 @@ function contents(step: number): CheckpointContents {
     data: { kind: "PretrainingPairs", settings: { batch: 32, corpus: "wikitext-2" } },
     sources: [{ path: "models/bert.bert", text: 'setting a: string = "\u{1F525} \\" \n"' }],
     overrides: { vocab: "8000" },
+    memoryBytes: 2 ** 31,
     vocabulary: ["<unk>", "\uFEFF", '"sha256":"', "straße"],
     tensors: new Map([
       ["encoder.weight", stored("F32", [2, 3], new Uint8Array(values.buffer))],

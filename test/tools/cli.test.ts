@@ -44,6 +44,9 @@ describe("usage", () => {
     [["train", "a.bert", "--steps", "0"], "whole number of 1 or more", "--help lists"],
     [["train", "a.bert", "--seed", "4294967296"], "whole number from 0 to 4294967295", "--help lists"],
     [["train", "a.bert", "--device", "gpu"], "Allowed choices are auto, software", "--help lists"],
+    [["train", "a.bert", "--memory", "40m"], "a size above 0, for instance 2GiB, 500MB", "--help lists"],
+    [["compile", "a.bert", "--memory", "0"], "a size above 0", "--help lists"],
+    [["compare", "a.bert", "--memory", "2GiB", "--ablate-time"], "exclude each other", "leave out one"],
     [["check", "a.bert", "--set", "batch"], "name=value", "--help lists"],
     [["encode", "a.bert", "text"], "required option '--checkpoint <file>' not specified", "--help lists"],
     [

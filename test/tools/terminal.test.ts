@@ -11,6 +11,7 @@ import {
   formatLoss,
   formatRate,
   formatTimeLeft,
+  parseBytes,
 } from "../../tools/terminal/units.ts";
 
 describe("units", () => {
@@ -52,6 +53,26 @@ describe("units", () => {
   ])("%s bytes are %s", (bytes, text) => {
     expect(formatBytes(bytes)).toBe(text);
   });
+
+  it.each([
+    ["1048576", 2 ** 20],
+    ["2GiB", 2 ** 31],
+    ["2 gib", 2 ** 31],
+    ["500MB", 500_000_000],
+    ["1.5kB", 1500],
+    ["0.1 KiB", 102],
+    ["3TiB", 3 * 2 ** 40],
+    ["12 B", 12],
+  ])("%s is a size", (text, bytes) => {
+    expect(parseBytes(text)).toBe(bytes);
+  });
+
+  it.each(["", "GiB", "2G", "-1MB", "1e9", "0x10", "1,5GB", "1.MB", "2GiBs", "9999999TiB"])(
+    "%j is no size",
+    (text) => {
+      expect(parseBytes(text)).toBeUndefined();
+    },
+  );
 
   it("writes counts, rates, flops and losses", () => {
     expect(formatCount(5_632_546)).toBe("5,632,546");

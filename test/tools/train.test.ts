@@ -151,6 +151,33 @@ describe("train", () => {
     });
   });
 
+  it("plans within a memory limit, which a checkpoint remembers", { timeout: 120_000 }, async () => {
+    const settings = [...small, "layers=3", "hidden=32", "ffn=128", "batch=8"].flatMap((s) => ["--set", s]);
+    const compiled = await run("compile", spec, "--device", "software", "--json", ...settings);
+    const unlimited = Number(compiled.json().plannedBytes);
+    const memory = Math.floor(0.8 * unlimited);
+    const train = async (out: string, ...options: readonly string[]) => {
+      const common = ["--device", "software", "--corpus", corpus, "--out", join(folder, out), "--json"];
+      const { code, err, json } = await run("train", spec, ...common, ...options);
+      expect(code).toBe(0);
+      return { err, result: json() };
+    };
+    const limit = [...settings, "--memory", `${memory}B`];
+    const whole = await train("limited", "--steps", "4", ...limit);
+    expect(whole.err).toMatch(
+      /memory: planned peak [\d.]+ MiB, [\d.]+ MiB without recomputation; \d+ tensors are computed again, \+[\d.]+ % FLOPs\n/,
+    );
+    const planned = Number(whole.result.plannedBytes);
+    expect(planned).toBeLessThanOrEqual(memory);
+    expect(whole.result.memory).toMatchObject({ peakBytes: planned, unlimitedBytes: unlimited });
+    await train("halves", "--steps", "2", ...limit);
+    const halves = join(folder, "halves", "checkpoint.safetensors");
+    const rest = await train("halves", "--steps", "4", "--resume", halves);
+    expect(rest.result).toMatchObject({ firstStep: 3, plannedBytes: planned, memory: whole.result.memory });
+    const limited = join(folder, "limited", "checkpoint.safetensors");
+    expect(readFileSync(halves).equals(readFileSync(limited))).toBe(true);
+  });
+
   it("runs a compiled program without its spec", { timeout: 60_000 }, async () => {
     const target = join(folder, "tiny.kiln.json");
     const settings = small.flatMap((setting) => ["--set", setting]);
@@ -167,11 +194,16 @@ describe("train", () => {
       "--json",
     ];
     expect((await run("train", target, ...args)).json()).toMatchObject({ steps: 2 });
-    const late = await run("train", target, ...args, "--set", "hidden=8");
-    expect([late.code, late.json().error]).toMatchObject([
-      2,
-      { message: expect.stringContaining("compiled already") },
-    ]);
+    for (const option of [
+      ["--set", "hidden=8"],
+      ["--memory", "2GiB"],
+    ]) {
+      const late = await run("train", target, ...args, ...option);
+      expect([late.code, late.json().error]).toMatchObject([
+        2,
+        { message: expect.stringContaining("compiled already") },
+      ]);
+    }
     writeFileSync(target, readFileSync(target, "utf8").replace('"steps":300', '"steps":301'));
     const changed = await run("train", target, ...args);
     expect([changed.code, changed.json().error]).toMatchObject([

@@ -41,8 +41,10 @@ export function describeMemory(program: Program, memory: MemoryReport | undefine
     return program.memoryBytes === undefined
       ? peak
       : `${peak}, compiled for ${formatBytes(program.memoryBytes)}`;
-  if (memory.recomputed === 0 && memory.peakBytes === memory.unlimitedBytes)
-    return `${peak}, within ${formatBytes(program.memoryBytes ?? memory.peakBytes)} without recomputation`;
+  if (memory.recomputed === 0) {
+    const reordered = memory.peakBytes < memory.unlimitedBytes;
+    return `${peak}${reordered ? `, ${formatBytes(memory.unlimitedBytes)} in the order of the spec` : ""}; nothing is computed again`;
+  }
   const more = (100 * (memory.flops - memory.unlimitedFlops)) / memory.unlimitedFlops;
   return (
     `${peak}, ${formatBytes(memory.unlimitedBytes)} without recomputation; ` +
