@@ -94,7 +94,7 @@ describe("a memory limit", () => {
     const first = lines.findIndex((line) => line.startsWith("after dispatch"));
     expect(lines.slice(first, first + 4)).toMatchInlineSnapshot(`
       [
-        "after dispatch 38, where 2.8 MiB were alive, 13 values are computed again: they cost less to make than their 512.0 KiB to keep; then 2.3 MiB are alive at most, by estimate",
+        "after dispatch 39, where 2.8 MiB were alive, 11 values are computed again: they cost less to make than their 448.0 KiB to keep; then 2.4 MiB are alive at most, by estimate",
         "   128.0 KiB  erf f32[8, 32, 128] (encoder.blocks.0.feed_forward, models/lib/math.bert:6:53)",
         "   128.0 KiB  erf f32[8, 32, 128] (encoder.blocks.1.feed_forward, models/lib/math.bert:6:53)",
         "    32.0 KiB  words f32[8, 32, 32] (encoder, models/lib/bert.bert:18:17)",
@@ -109,8 +109,8 @@ describe("a limit that cannot be met", () => {
     const memoryBytes = limitFor(unlimited.program, 0.3);
     const text = errorOf({ memoryBytes });
     expect(text).toMatchInlineSnapshot(`
-      "error: the smallest plan that was found takes 1.7 MiB (3.8 MiB without recomputation), the limit is 1.5 MiB; parameters and optimizer alone take 577.5 KiB
-      hint: \`--set batch=2 --set accumulate=4\` takes 1.5 MiB, with as many examples a step; as it is, it fits into \`--memory 1813744\`"
+      "error: the smallest plan that was found takes 2.0 MiB (3.8 MiB without recomputation), the limit is 1.5 MiB; parameters and optimizer alone take 577.5 KiB
+      hint: \`--set batch=4 --set accumulate=2\` takes 1.5 MiB, with as many examples a step; as it is, it fits into \`--memory 2048496\`"
     `);
     const fits = Number(/--memory (\d+)/.exec(text)?.[1]);
     const { program } = compileSpec(spec, { settings: small, memoryBytes: fits, verify: true });
@@ -122,14 +122,14 @@ describe("a limit that cannot be met", () => {
       path === spec ? readText(spec)?.replaceAll(/batch: batch/g, "batch: 8") : readText(path);
     const text = errorOf({ load, memoryBytes: limitFor(unlimited.program, 0.3) });
     expect(text.split("\n")[1]).toMatchInlineSnapshot(
-      `"hint: a batch of 2, accumulated 4 times, takes 1.5 MiB, with as many examples a step; as it is, it fits into \`--memory 1813744\`"`,
+      `"hint: a batch of 4, accumulated 2 times, takes 1.5 MiB, with as many examples a step; as it is, it fits into \`--memory 2048496\`"`,
     );
   });
 
   test("says so where parameters alone take more", () => {
     expect(errorOf({ memoryBytes: 100_000 })).toMatchInlineSnapshot(`
-      "error: the smallest plan that was found takes 1.7 MiB (3.8 MiB without recomputation), the limit is 97.7 KiB; parameters and optimizer alone take 577.5 KiB
-      hint: no smaller batch fits either; as it is, it fits into \`--memory 1813744\`"
+      "error: the smallest plan that was found takes 2.0 MiB (3.8 MiB without recomputation), the limit is 97.7 KiB; parameters and optimizer alone take 577.5 KiB
+      hint: no smaller batch fits either; as it is, it fits into \`--memory 2048496\`"
     `);
   });
 });
