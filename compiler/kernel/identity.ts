@@ -65,8 +65,9 @@ export function kernelIdentity(kernel: Kernel): string {
       case "matmul": {
         const axes = [kernel.batch, kernel.m, kernel.n, kernel.k].map(number).join(" ");
         const { m, n, k } = kernel.tile;
+        const block = kernel.block && `${kernel.block.m}x${kernel.block.n}x${kernel.block.k}`;
         const sum = kernel.rhsSum && `${tensors.get(kernel.rhsSum.tensor)}[${number(kernel.rhsSum.index)}]`;
-        return `${axes} ${m} ${n} ${k} ${number(kernel.lhs)} ${number(kernel.rhs)} ${kernel.lhsVector} ${kernel.rhsVector} ${kernel.vectorStores} ${kernel.neighbours} ${kernel.epilogue} ${sum} ${stores(kernel.stores)}`;
+        return `${axes} ${m} ${n} ${k} ${number(kernel.lhs)} ${number(kernel.rhs)} ${kernel.lhsVector} ${kernel.rhsVector} ${kernel.vectorStores} ${kernel.neighbours} ${kernel.epilogue} ${block} ${sum} ${stores(kernel.stores)}`;
       }
       case "score_sum": {
         const axes = [kernel.batch, kernel.over, kernel.m, kernel.n].map(number).join(" ");

@@ -74,7 +74,17 @@ export interface RowKernel extends KernelBase {
   readonly rowStores: readonly Store[];
 }
 
-/** out[b, m, n] = epilogue(sum over k of lhs(b, m, k) * rhs(b, k, n)), a register tile of m x n an invocation. */
+/** Elements along each axis. */
+export interface MatmulBlock {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
+/**
+ * out[b, m, n] = epilogue(sum over k of lhs(b, m, k) * rhs(b, k, n)), a register tile of m x n an invocation. Operands are read
+ * from their tensors, or by a workgroup together, a block of them at a time, into workgroup memory.
+ */
 export interface MatmulKernel extends KernelBase {
   readonly kind: "matmul";
   readonly batch: AxisExpr;
@@ -83,9 +93,15 @@ export interface MatmulKernel extends KernelBase {
   readonly n: AxisExpr;
   readonly k: AxisExpr;
   readonly tile: { readonly m: number; readonly n: number; readonly k: 1 | 4 };
+  /**
+   * What a workgroup computes together, m x n, and the terms of it that lie in workgroup memory at a time: multiples of the
+   * tile's m and n and of 4, no greater than the extents; k divides its extent. Blocks are placed as tiles are. Undefined: every
+   * invocation on its own.
+   */
+  readonly block: MatmulBlock | undefined;
   readonly lhs: Expr;
   readonly rhs: Expr;
-  /** Neighbouring invocations take neighbouring tiles along this axis: they share the other axis' operand tile in cache. */
+  /** Neighbouring invocations, or workgroups with a block, take neighbouring tiles along this axis: they share the other axis' operand tile in cache. */
   readonly neighbours: "m" | "n";
   /** Whether the epilogue is a loop over the tile (short code, compiled fast) or written out for every vec4 of it. */
   readonly epilogue: "looped" | "unrolled";

@@ -21,8 +21,9 @@ export function workgroupBytesOf(kernel: Kernel): number {
       return kernel.stage.kind === "sort" ? 4 * kernel.stage.block : 0;
     case "beside":
       return kernel.parts.reduce((n, part) => n + workgroupBytesOf(part), 0);
-    case "map":
     case "matmul":
+      return kernel.block === undefined ? 0 : 4 * kernel.block.k * (kernel.block.m + kernel.block.n);
+    case "map":
     case "score_sum":
     case "stream":
       return 0;
@@ -42,12 +43,11 @@ function invocationsOf(kernel: Kernel): number {
       );
     case "row":
       return (kernel.row.extent / (kernel.vector === "row" ? 4 : 1)) * kernel.invocationsPerRow;
-    case "matmul":
-      return (
-        kernel.batch.extent *
-        Math.ceil(kernel.m.extent / kernel.tile.m) *
-        Math.ceil(kernel.n.extent / kernel.tile.n)
-      );
+    case "matmul": {
+      const { m, n } = kernel.block ?? kernel.tile;
+      const places = kernel.batch.extent * Math.ceil(kernel.m.extent / m) * Math.ceil(kernel.n.extent / n);
+      return kernel.block === undefined ? places : places * kernel.workgroupSize;
+    }
     case "score_sum":
       return (
         kernel.batch.extent *

@@ -124,6 +124,8 @@ function chooseBeside(
     if (gain < WORTH_SHARING * least && !areSmall) return "";
     if ([...slot, i].some((member) => kernels[member]!.flops >= LARGE_FLOPS)) return "";
     const all = [...slot, i].map((member) => dispatches[member]!);
+    if (new Set(all.flatMap(({ kernel }) => blockedSize(kernel) ?? [])).size > 1)
+      return "their workgroups share blocks of two sizes";
     const kernelsOfAll = partsFor(all).map((part) => part.kernel);
     const workgroups = kernelsOfAll.reduce((n, kernel) => n + launchOf(kernel).workgroups, 0);
     if (workgroups > context.profile.maxComputeWorkgroupsPerDimension ** 2)
@@ -135,10 +137,12 @@ function chooseBeside(
   });
 }
 
-/** The longest first, so that no workgroup of it starts when all else is done; all in workgroups of its size. */
+/** The longest first, so that no workgroup of it starts when all else is done; all in workgroups of its size, or of a block's. */
 function partsFor(dispatches: readonly Dispatch<PartKernel>[]): readonly Dispatch<PartKernel>[] {
   const sorted = [...dispatches].sort((a, b) => effortOf(b) - effortOf(a));
-  const { workgroupSize } = sorted[0]!.kernel;
+  const first = sorted[0]!.kernel;
+  const workgroupSize =
+    sorted.map(({ kernel }) => blockedSize(kernel)).find((size) => size !== undefined) ?? first.workgroupSize;
   return sorted.map((dispatch) => ({ ...dispatch, kernel: resized(dispatch.kernel, workgroupSize) }));
 }
 
@@ -175,6 +179,11 @@ function tensorsOf(context: BuildContext, kernels: readonly PartKernel[]): Kerne
     name: uniqueName(t.name.slice(2), names),
     access: written.has(homes.bufferKeyOf(t.tensor)) ? "read_write" : "read",
   }));
+}
+
+/** The size of its workgroups where they can have no other: each shares a block. */
+function blockedSize(kernel: PartKernel): number | undefined {
+  return kernel.kind === "matmul" && kernel.block !== undefined ? kernel.workgroupSize : undefined;
 }
 
 /** The same kernel in workgroups of another size, a power of two. */

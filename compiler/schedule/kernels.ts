@@ -18,7 +18,15 @@ import { Lowering } from "./lower.ts";
 import { provenanceOf } from "./provenance.ts";
 import { buildScoreSum, buildStream } from "./stream-kernel.ts";
 import type { TensorHomes } from "./tensors.ts";
-import { chooseNeighbours, chooseTile, flopsOf, isVectorIndex, tileMultiple, vectorGain } from "./tile.ts";
+import {
+  chooseBlock,
+  chooseNeighbours,
+  chooseTile,
+  flopsOf,
+  matmulAccess,
+  originMultiple,
+  vectorGain,
+} from "./tile.ts";
 import { isHero, matmulAxes, type WorkGraph } from "./work-graph.ts";
 
 /** A tensor that exists only in the plan (negative ids): the chains of a scatter. */
@@ -267,12 +275,13 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
       : shapeOf(context, rhsId)[rhs.indexOf(label)]!;
   const extent = (labels: readonly number[]) => labels.reduce((n, label) => n * sizeOf(label), 1);
   const [batches, ms, ns, ks] = [extent(axes.batch), extent(axes.m), extent(axes.n), extent(axes.k)];
-  const tile = chooseTile(profile, batches, ms, ns, ks);
+  const tile = chooseBlock(profile, batches, ms, ns, ks) ?? chooseTile(profile, batches, ms, ns, ks);
+  const { block } = tile;
   const kStep = ks % 4 === 0 ? tile.k : 1;
   const b = new KernelBuilder();
   const batch = b.axis("batch", batches);
-  const m = b.axis("m", ms, tileMultiple(ms, tile.m));
-  const n = b.axis("n", ns, tileMultiple(ns, tile.n));
+  const m = b.axis("m", ms, originMultiple(ms, tile.m, block?.m));
+  const n = b.axis("n", ns, originMultiple(ns, tile.n, block?.n));
   const k = b.axis("k", ks, kStep);
   const position = new Map<number, Expr>();
   for (const [labels, axis] of [
@@ -317,16 +326,6 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
         toTile,
       ),
     }));
-  const choose = (e: Expr, outer: typeof m, tileSize: number): "outer" | "k" | "none" => {
-    const alongK = kStep === 4 ? vectorGain([e], k) : -1;
-    const alongOuter = tileSize % 4 === 0 && outer.multiple % 4 === 0 ? vectorGain([e], outer) : -1;
-    if (alongOuter > 0 && alongOuter >= alongK) return "outer";
-    return alongK > 0 ? "k" : "none";
-  };
-  const lhsChoice = choose(left, m, tile.m);
-  const rhsChoice = choose(right, n, tile.n);
-  const vectorStores =
-    tile.n % 4 === 0 && n.multiple % 4 === 0 && stores.every((store) => isVectorIndex(store.index, n));
   const rhsSum = group.rhsSum === undefined ? undefined : targetOf(context, b, group.rhsSum, indexOf(b, n));
   const epilogueFlops = flopsOf(stores.map((s) => s.value)) * group.count;
   return {
@@ -336,16 +335,15 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
     n,
     k,
     tile: { m: tile.m, n: tile.n, k: kStep },
+    block,
     lhs: left,
     rhs: right,
-    lhsVector: lhsChoice === "outer" ? "m" : lhsChoice,
-    rhsVector: rhsChoice === "outer" ? "n" : rhsChoice,
-    neighbours: chooseNeighbours(ms, ns, tile),
+    ...matmulAccess({ m, n, k, lhs: left, rhs: right }, stores, tile),
+    neighbours: chooseNeighbours(ms, ns, block ?? tile),
     epilogue: profile.deviceClass === "software" && epilogueFlops > 0 ? "looped" : "unrolled",
     rhsSum,
     accumulator,
     stores,
-    vectorStores,
     workgroupSize: tile.workgroupSize,
     flops: 2 * batches * ms * ns * ks + (rhsSum === undefined ? 0 : ns * ks) + epilogueFlops,
     ...describe(

@@ -1,12 +1,22 @@
-import { type AxisExpr, alignmentOf, type Expr, laneStride, walk } from "../kernel/index.ts";
+import {
+  type AxisExpr,
+  alignmentOf,
+  type Expr,
+  laneStride,
+  type MatmulBlock,
+  type MatmulKernel,
+  type Store,
+  walk,
+} from "../kernel/index.ts";
 import type { DeviceProfile } from "../program/index.ts";
 
-/** Register tile of a matmul and how many invocations a workgroup has. */
+/** Register tile of a matmul, how many invocations a workgroup has, and what they compute together, if anything. */
 export interface TileChoice {
   readonly m: number;
   readonly n: number;
   /** Terms of the contraction that are written out side by side. */
   readonly k: 1 | 4;
+  readonly block: MatmulBlock | undefined;
   readonly workgroupSize: number;
 }
 
@@ -50,14 +60,76 @@ export function chooseTile(
     else tileM /= 2;
   }
   const isLarge = !software || 2 * batch * m * n * k >= LARGE_FLOPS;
-  return { m: tileM, n: tileN, k: isLarge ? 4 : 1, workgroupSize: software ? 4 : 64 };
+  return { m: tileM, n: tileN, k: isLarge ? 4 : 1, block: undefined, workgroupSize: software ? 4 : 64 };
+}
+
+/** Tiles whose operands go through workgroup memory, the most reuse first. */
+export const BLOCK_TILES: readonly TileChoice[] = [
+  blockTile(128, 128, 16, 8),
+  blockTile(64, 64, 16, 8),
+  blockTile(64, 64, 16, 4),
+  blockTile(32, 64, 16, 4),
+  blockTile(32, 32, 16, 4),
+];
+
+/** `rows` x `columns` of the result and `terms` of it a workgroup, squares of `tile` an invocation. */
+function blockTile(rows: number, columns: number, terms: number, tile: 4 | 8): TileChoice {
+  const block = { m: rows, n: columns, k: terms };
+  return { m: tile, n: tile, k: 4, block, workgroupSize: (rows * columns) / tile ** 2 };
+}
+
+/** Whether a block divides the contraction and fits into the result and into a workgroup of the device. */
+export function blockFits(
+  profile: DeviceProfile,
+  { block, workgroupSize }: TileChoice,
+  m: number,
+  n: number,
+  k: number,
+): boolean {
+  if (block === undefined) return true;
+  const most = Math.min(profile.maxComputeInvocationsPerWorkgroup, profile.maxComputeWorkgroupSizeX);
+  const bytes = 4 * block.k * (block.m + block.n);
+  const isInside = m >= block.m && n >= block.n && k % block.k === 0;
+  return isInside && workgroupSize <= most && bytes <= profile.maxComputeWorkgroupStorageSize;
+}
+
+/** So many workgroups keep a GPU busy. */
+const FILLING_WORKGROUPS = 96;
+/** A shorter contraction is over before the operands that a block shares are read again. */
+const SHORTEST_BLOCKED = 32;
+/** The last block is shifted back over its neighbour: no more than this is computed twice. */
+const MOST_OVERLAP = 1.25;
+
+/**
+ * The tile that reads operands most seldom among those that a GPU has enough workgroups of: from memory each is read once a
+ * block instead of once a tile. On a processor behind a driver a barrier ends a loop over the invocations, and all they hold
+ * goes to memory: blocks are five to thirty times slower there.
+ */
+export function chooseBlock(
+  profile: DeviceProfile,
+  batch: number,
+  m: number,
+  n: number,
+  k: number,
+): TileChoice | undefined {
+  if (profile.deviceClass === "software" || k < SHORTEST_BLOCKED) return undefined;
+  return BLOCK_TILES.find((tile) => {
+    if (tile.block === undefined || !blockFits(profile, tile, m, n, k)) return false;
+    const [rows, columns] = [Math.ceil(m / tile.block.m), Math.ceil(n / tile.block.n)];
+    const computed = rows * tile.block.m * columns * tile.block.n;
+    return batch * rows * columns >= FILLING_WORKGROUPS && computed <= MOST_OVERLAP * m * n;
+  });
 }
 
 /**
  * Which way neighbouring invocations go: along n each tile of rows of the left operand is read once and the whole right
  * operand once a row of tiles, along m the other way round; the way with less traffic is taken.
  */
-export function chooseNeighbours(m: number, n: number, tile: TileChoice): "m" | "n" {
+export function chooseNeighbours(
+  m: number,
+  n: number,
+  tile: { readonly m: number; readonly n: number },
+): "m" | "n" {
   const alongN = m + n * Math.ceil(m / tile.m);
   const alongM = n + m * Math.ceil(n / tile.n);
   return alongM < alongN ? "m" : "n";
@@ -68,6 +140,34 @@ export function tileMultiple(extent: number, tile: number): number {
   let p = 1;
   while (p < 16 && tile % (p * 2) === 0 && (extent - tile) % (p * 2) === 0) p *= 2;
   return p;
+}
+
+/** What every origin along an axis is a multiple of: of tiles, and of the blocks that they lie in. */
+export function originMultiple(extent: number, tile: number, block: number | undefined): number {
+  return block === undefined
+    ? tileMultiple(extent, tile)
+    : Math.min(tileMultiple(extent, block), largestPowerOfTwo(tile, 16));
+}
+
+/** How a matmul of these expressions reads and writes, with axes as its tile has them. */
+export function matmulAccess(
+  { m, n, k, lhs, rhs }: Pick<MatmulKernel, "m" | "n" | "k" | "lhs" | "rhs">,
+  stores: readonly Store[],
+  tile: { readonly m: number; readonly n: number },
+): Pick<MatmulKernel, "lhsVector" | "rhsVector" | "vectorStores"> {
+  const choose = (e: Expr, outer: AxisExpr, tileSize: number): "outer" | "k" | "none" => {
+    const alongK = k.multiple === 4 ? vectorGain([e], k) : -1;
+    const alongOuter = tileSize % 4 === 0 && outer.multiple % 4 === 0 ? vectorGain([e], outer) : -1;
+    if (alongOuter > 0 && alongOuter >= alongK) return "outer";
+    return alongK > 0 ? "k" : "none";
+  };
+  const [lhsChoice, rhsChoice] = [choose(lhs, m, tile.m), choose(rhs, n, tile.n)];
+  return {
+    lhsVector: lhsChoice === "outer" ? "m" : lhsChoice,
+    rhsVector: rhsChoice === "outer" ? "n" : rhsChoice,
+    vectorStores:
+      tile.n % 4 === 0 && n.multiple % 4 === 0 && stores.every((store) => isVectorIndex(store.index, n)),
+  };
 }
 
 /** Loads among `roots` that can be read four at a time along `axis`, less those that would be gathered one by one. */

@@ -1,7 +1,21 @@
-import type { Expr, MatmulKernel } from "../kernel/index.ts";
+import type { AxisExpr, Expr, KernelBuilder, MatmulKernel, Store } from "../kernel/index.ts";
 import { Emitter } from "./emitter.ts";
+import { emitBlockProduct } from "./matmul-block.ts";
 import { Adopted, collectVectorLoads, collectVectorStores, type KernelBody } from "./module.ts";
 import { emitTileProduct } from "./tile-product.ts";
+
+/** The expressions of a matmul, in the printer's builder. */
+interface Matmul {
+  readonly kernel: MatmulKernel;
+  readonly b: KernelBuilder;
+  readonly m: AxisExpr;
+  readonly n: AxisExpr;
+  readonly k: AxisExpr;
+  readonly lhs: Expr;
+  readonly rhs: Expr;
+  readonly stores: readonly Store[];
+  readonly sum: { readonly tensor: number; readonly index: Expr } | undefined;
+}
 
 /**
  * A register tile of `tile.m` x `tile.n` outputs an invocation, accumulated as vec4s along n in steps of `tile.k`. Each
@@ -16,7 +30,7 @@ export function printMatmul(kernel: MatmulKernel, bound: ReadonlySet<number>): K
   const lhs = adopted.expr(kernel.lhs);
   const rhs = adopted.expr(kernel.rhs);
   const stores = adopted.stores(kernel.stores);
-  const { tile } = kernel;
+  const { tile, block } = kernel;
   const lhsLane = kernel.lhsVector === "m" ? m : kernel.lhsVector === "k" ? k : undefined;
   const rhsLane = kernel.rhsVector === "n" ? n : kernel.rhsVector === "k" ? k : undefined;
   const vectors = new Set(bound);
@@ -31,17 +45,31 @@ export function printMatmul(kernel: MatmulKernel, bound: ReadonlySet<number>): K
   const sum = kernel.rhsSum && { tensor: kernel.rhsSum.tensor, index: adopted.expr(kernel.rhsSum.index) };
   if (sum !== undefined) collectVectorStores([{ ...sum, value: sum.index }], n, vectors);
   const emitter = new Emitter(kernel.tensors, vectors);
+  const matmul: Matmul = { kernel, b, m, n, k, lhs, rhs, stores, sum };
 
-  const tilesN = Math.ceil(n.extent / tile.n);
-  const tilesM = Math.ceil(m.extent / tile.m);
+  const place = block ?? tile;
+  const tilesN = Math.ceil(n.extent / place.n);
+  const tilesM = Math.ceil(m.extent / place.m);
   const origin = (index: string, size: number, extent: number) =>
     extent % size === 0 ? `${index} * ${size}` : `min(${index} * ${size}, ${extent - size})`;
   const [inner, outer] = kernel.neighbours === "n" ? [tilesN, tilesM] : [tilesM, tilesN];
-  const [fast, slow] = [`(invocation % ${inner})`, `(invocation / ${inner} % ${outer})`];
-  const [tileM, tileN] = kernel.neighbours === "n" ? [slow, fast] : [fast, slow];
-  emitter.line(`let m = ${origin(tileM, tile.m, m.extent)};`);
-  emitter.line(`let n = ${origin(tileN, tile.n, n.extent)};`);
-  emitter.line(`let batch = invocation / ${tilesN * tilesM};`);
+  const number = block === undefined ? "invocation" : "workgroup";
+  const [fast, slow] = [`(${number} % ${inner})`, `(${number} / ${inner} % ${outer})`];
+  const [placeM, placeN] = kernel.neighbours === "n" ? [slow, fast] : [fast, slow];
+  const [originM, originN] = [origin(placeM, place.m, m.extent), origin(placeN, place.n, n.extent)];
+  if (block === undefined) {
+    emitter.line(`let m = ${originM};`);
+    emitter.line(`let n = ${originN};`);
+  } else {
+    const across = block.n / tile.n;
+    emitter.line(`let block_m = ${originM};`);
+    emitter.line(`let block_n = ${originN};`);
+    emitter.line(`let tile_m = (local / ${across}) * ${tile.m};`);
+    emitter.line(`let tile_n = (local % ${across}) * ${tile.n};`);
+    emitter.line("let m = block_m + tile_m;");
+    emitter.line("let n = block_n + tile_n;");
+  }
+  emitter.line(`let batch = ${number} / ${tilesN * tilesM};`);
   emitter.bindAxis(batch, "batch");
   emitter.bindAxis(m, "m");
   emitter.bindAxis(n, "n");
@@ -50,8 +78,7 @@ export function printMatmul(kernel: MatmulKernel, bound: ReadonlySet<number>): K
   const quads = Array.from({ length: tile.n / 4 }, (_, j) => j);
   for (const i of rows) for (const j of quads) emitter.line(`var acc_${i}_${j} = vec4<f32>();`);
   if (sum !== undefined) for (const j of quads) emitter.line(`var rhs_sum_${j} = vec4<f32>();`);
-
-  emitTileProduct(emitter, b, {
+  const product = {
     m,
     n,
     k,
@@ -61,8 +88,8 @@ export function printMatmul(kernel: MatmulKernel, bound: ReadonlySet<number>): K
     rhs,
     lhsVector: kernel.lhsVector,
     rhsVector: kernel.rhsVector,
-    accumulator: (i, j) => `acc_${i}_${j}`,
-    alsoEachStep: (columns) => {
+    accumulator: (i: number, j: number) => `acc_${i}_${j}`,
+    alsoEachStep: (columns: readonly (readonly string[])[]) => {
       if (sum === undefined) return;
       emitter.block("if (m == 0)", () => {
         for (const ofStep of columns)
@@ -71,17 +98,34 @@ export function printMatmul(kernel: MatmulKernel, bound: ReadonlySet<number>): K
           });
       });
     },
-  });
-  if (sum !== undefined) {
-    emitter.block("if (m == 0)", () => {
-      for (const j of quads) {
-        const index = b.substitute(sum.index, new Map([[n, b.addIndex(n, b.constant("i32", 4 * j))]]));
-        emitter.store(sum.tensor, index, { text: `rhs_sum_${j}`, width: 4 }, n);
-      }
-    });
-  }
+  };
+  const workgroupVariables: string[] = [];
+  if (block === undefined) emitTileProduct(emitter, b, product);
+  else workgroupVariables.push(...emitBlockProduct(emitter, b, { ...product, block }, kernel.workgroupSize));
+  emitSum(emitter, matmul, quads);
+  emitEpilogue(emitter, matmul, rows, quads);
+  return { vectorTensors: vectors, emitter, wholeWorkgroups: block !== undefined, workgroupVariables };
+}
 
-  /** The epilogue of four elements, at row `m + i` and column `n + 4 j`; the accumulator takes the name of theirs. */
+/** The sum of the right operand, from the tiles of the first rows. */
+function emitSum(emitter: Emitter, { b, n, sum }: Matmul, quads: readonly number[]): void {
+  if (sum === undefined) return;
+  emitter.block("if (m == 0)", () => {
+    for (const j of quads) {
+      const index = b.substitute(sum.index, new Map([[n, b.addIndex(n, b.constant("i32", 4 * j))]]));
+      emitter.store(sum.tensor, index, { text: `rhs_sum_${j}`, width: 4 }, n);
+    }
+  });
+}
+
+/** Stores what is made of each vec4 `acc_<i>_<j>`, the sums at row `m + i` and column `n + 4 j`. */
+function emitEpilogue(
+  emitter: Emitter,
+  { kernel, b, m, n, stores }: Matmul,
+  rows: readonly number[],
+  quads: readonly number[],
+): void {
+  /** The epilogue of four elements; the accumulator takes the name of theirs. */
   const finish = (accumulator: string, to: Map<Expr, Expr>): void => {
     emitter.bindValue(accumulator, accumulator, 4);
     to.set(b.value("f32", kernel.accumulator, [m, n]), b.value("f32", accumulator, [m, n]));
@@ -102,23 +146,22 @@ export function printMatmul(kernel: MatmulKernel, bound: ReadonlySet<number>): K
         finish(`acc_${i}_${j}`, by);
       }
     }
-  } else {
-    const all = rows.flatMap((i) => quads.map((j) => `acc_${i}_${j}`));
-    emitter.line(`var tile = array<vec4<f32>, ${all.length}>(${all.join(", ")});`);
-    const row = b.axis("tile_row", tile.m);
-    const quad = b.axis("tile_quad", quads.length);
-    emitter.block(`for (var tile_row = 0; tile_row < ${tile.m}; tile_row++)`, () => {
-      emitter.bindAxis(row, "tile_row");
-      emitter.block(`for (var tile_quad = 0; tile_quad < ${quads.length}; tile_quad++)`, () => {
-        emitter.bindAxis(quad, "tile_quad");
-        emitter.line(`let sum = tile[tile_row * ${quads.length} + tile_quad];`);
-        const by = new Map<Expr, Expr>([
-          [m, b.addIndex(m, row)],
-          [n, b.addIndex(n, b.scaleIndex(quad, 4))],
-        ]);
-        finish("sum", by);
-      });
-    });
+    return;
   }
-  return { vectorTensors: vectors, emitter, wholeWorkgroups: false, workgroupVariables: [] };
+  const all = rows.flatMap((i) => quads.map((j) => `acc_${i}_${j}`));
+  emitter.line(`var tile = array<vec4<f32>, ${all.length}>(${all.join(", ")});`);
+  const row = b.axis("tile_row", kernel.tile.m);
+  const quad = b.axis("tile_quad", quads.length);
+  emitter.block(`for (var tile_row = 0; tile_row < ${kernel.tile.m}; tile_row++)`, () => {
+    emitter.bindAxis(row, "tile_row");
+    emitter.block(`for (var tile_quad = 0; tile_quad < ${quads.length}; tile_quad++)`, () => {
+      emitter.bindAxis(quad, "tile_quad");
+      emitter.line(`let sum = tile[tile_row * ${quads.length} + tile_quad];`);
+      const by = new Map<Expr, Expr>([
+        [m, b.addIndex(m, row)],
+        [n, b.addIndex(n, b.scaleIndex(quad, 4))],
+      ]);
+      finish("sum", by);
+    });
+  });
 }
