@@ -19,8 +19,21 @@ import {
   planEntries,
   type SmallerBatch,
 } from "./plan/index.ts";
-import { type DeviceProfile, type DType, type Program, type Shape, verifyProgram } from "./program/index.ts";
-import { type FusionRule, printSchedule, type Schedule, TensorTooLargeError } from "./schedule/index.ts";
+import {
+  type DeviceProfile,
+  type DType,
+  type Program,
+  type Shape,
+  type Tuning,
+  verifyProgram,
+} from "./program/index.ts";
+import {
+  type FusionRule,
+  printSchedule,
+  type Schedule,
+  TensorTooLargeError,
+  UnknownVariantError,
+} from "./schedule/index.ts";
 import { analyze, type LoadFile, type TypedModel } from "./semantics/index.ts";
 import {
   buildAccumulateStep,
@@ -63,6 +76,8 @@ export interface CompileOptions extends CheckOptions {
    * everything fits. Default: no limit, and nothing is computed again for memory's sake.
    */
   readonly memoryBytes?: number;
+  /** Kernels' variants as they were measured on the device, see `Tuning`. Default: none, the cost model decides. */
+  readonly tuning?: Tuning;
   /** Default: all that the spec's training needs, and `evaluate` and `encode`. */
   readonly entries?: readonly EntryName[];
   /** Verifies the graph between passes and the finished plan (tests do). Default false. */
@@ -170,7 +185,7 @@ export function compile(root: string, options: CompileOptions): CompileResult {
     };
     return { ...result, program, ...(options.memoryBytes !== undefined && { memory }), stages, timings };
   } catch (thrown) {
-    const diagnostic = tooLarge(thrown, result.sources[0]?.name ?? root);
+    const diagnostic = refusalOf(thrown, result.sources[0]?.name ?? root);
     if (diagnostic === undefined) throw thrown;
     return { ...result, diagnostics: [...result.diagnostics, diagnostic], timings };
   }
@@ -210,7 +225,11 @@ function planModel(model: TypedModel, options: CompileOptions, timed: Timed): Pl
       timed("optimize", () => check(optimize(built))),
     );
   }
-  const scheduling = { fuse: options.fuse ?? true, without: options.without ?? [] };
+  const scheduling = {
+    fuse: options.fuse ?? true,
+    without: options.without ?? [],
+    ...(options.tuning !== undefined && { tuning: options.tuning }),
+  };
   const { memoryBytes } = options;
   const plans = timed("schedule", () =>
     planEntries({ graphs, states: layout.states, profile, scheduling, memoryBytes, check }),
@@ -315,8 +334,18 @@ function analyzeSpec(
   return { model, result: { ...result, summary } };
 }
 
-/** What does not fit the device, as a message: the spec is right, its sizes are not. */
-function tooLarge(thrown: unknown, file: string): Diagnostic | undefined {
+/** What does not fit the device, as a message: the spec is right, its sizes or the tuning data are not. */
+function refusalOf(thrown: unknown, file: string): Diagnostic | undefined {
+  if (thrown instanceof UnknownVariantError) {
+    return {
+      code: "unknown-variant",
+      severity: "error",
+      message: thrown.message,
+      primary: { span: { file, start: 0, end: 0 }, text: "" },
+      related: [],
+      hint: "the tuning data is for another device or another version: tune again, or compile without it",
+    };
+  }
   if (!(thrown instanceof TensorTooLargeError) && !(thrown instanceof ParameterTooLargeError))
     return undefined;
   return {

@@ -83,6 +83,9 @@ export function assemble({ about, states, entries, print }: AssembleInput): Prog
       { steps, outputs: schedule.outputs, inputs: schedule.inputs.map((i) => i.name), peakBytes },
     ];
   });
+  const tuning = Object.fromEntries(
+    schedules.flatMap(({ schedule }) => Object.entries(schedule.tuned ?? {})),
+  );
   const withoutHash: Omit<Program, "hash"> = {
     format: "kiln-program",
     version: 1,
@@ -91,6 +94,7 @@ export function assemble({ about, states, entries, print }: AssembleInput): Prog
     buffers: [...sizes].map(([name, { sizeBytes, role }]) => ({ name, sizeBytes, role })),
     kernels,
     entries: Object.fromEntries(made),
+    ...(Object.keys(tuning).length > 0 && { tuning }),
   };
   return { ...withoutHash, hash: programHash(withoutHash) };
 }

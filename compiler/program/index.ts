@@ -5,6 +5,6 @@
 // Start reading at: types.ts.
 
 export { bufferBytes } from "./buffer-bytes.ts";
-export { ProgramFormatError, parseProgram, programHash, serializeProgram } from "./serialize.ts";
+export { ProgramFormatError, parseProgram, programHash, serializeProgram, shortHash } from "./serialize.ts";
 export * from "./types.ts";
 export { PlanError, verifyProgram } from "./verify.ts";

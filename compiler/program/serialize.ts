@@ -15,6 +15,11 @@ export function programHash(program: Omit<Program, "hash">): string {
   return bytesToHex(sha256(utf8ToBytes(text)));
 }
 
+/** SHA-256 of a text, the first 16 hex digits: a name for what is too long to be one. */
+export function shortHash(text: string): string {
+  return bytesToHex(sha256(utf8ToBytes(text))).slice(0, 16);
+}
+
 /** Objects with their keys in order, so that equal programs have equal text. */
 function sorted(value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;

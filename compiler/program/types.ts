@@ -19,6 +19,12 @@ export interface DeviceProfile {
   readonly minStorageBufferOffsetAlignment: number;
 }
 
+/**
+ * How kernels are written, where it was measured: a kernel's key (see `compiler/schedule/variants.ts`) to the name of one of
+ * the variants that it can have. Keys of kernels that a program does not have are ignored.
+ */
+export type Tuning = Readonly<Record<string, string>>;
+
 /** How a parameter starts, drawn by the runtime from the run's seed. Bounds and deviations are final numbers. */
 export type Initializer =
   | { readonly kind: "constant"; readonly value: number }
@@ -159,4 +165,6 @@ export interface Program {
   readonly overrides: Readonly<Record<string, string>>;
   /** The limit on the bytes of all buffers together that it was compiled for. */
   readonly memoryBytes?: number;
+  /** What measurements decided about its kernels; absent where the cost model decided all. */
+  readonly tuning?: Tuning;
 }

@@ -5,7 +5,7 @@
 // Start reading at: `schedule` below, then realize.ts, fuse.ts, kernels.ts.
 import { elementCount, type Graph, type NodeId } from "../graph/index.ts";
 import { type PartKernel, partsOf, tensorsRead, tensorsWritten } from "../kernel/index.ts";
-import type { BufferRange, DeviceProfile, TensorPlace } from "../program/index.ts";
+import type { BufferRange, DeviceProfile, TensorPlace, Tuning } from "../program/index.ts";
 import { mergeDispatches } from "./beside.ts";
 import { chunkLongScores } from "./chunks.ts";
 import { type Dispatch, dispatchOf } from "./dispatch.ts";
@@ -23,6 +23,7 @@ import { buildSegment } from "./segment.ts";
 import { splitLongReductions, splitSums, splitWideConcats } from "./split.ts";
 import { findStreams, NO_STREAMS } from "./streams.ts";
 import { orderGroups, TensorHomes } from "./tensors.ts";
+import { tuned } from "./tuning.ts";
 import { WorkGraph } from "./work-graph.ts";
 
 export { type DataFlow, dataFlowOf } from "./data-flow.ts";
@@ -31,6 +32,7 @@ export type { MemoryUse, PlannedVertex } from "./memory-use.ts";
 export { kernelShape, printSchedule } from "./print.ts";
 export { type FusionRule, fusionRuleNames, fusionRules, isFusionRule } from "./rules.ts";
 export type { Apart, ArenaTensor, Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";
+export { type KernelProblem, problemsOf, UnknownVariantError, withVariant } from "./tuning.ts";
 
 export interface ScheduleOptions {
   /** False: one kernel an op (constants, counters, broadcasts and reshapes aside). */
@@ -39,12 +41,17 @@ export interface ScheduleOptions {
   readonly without?: readonly FusionRule[];
   /** Whether kernels are ordered and joined so that no more is kept than must be. Default false. */
   readonly savesMemory?: boolean;
+  /** Variants that were measured to be the best. Default: none, the cost model decides. */
+  readonly tuning?: Tuning;
 }
 
 /** WebGPU guarantees this much alignment of bound sizes for vec4 access. */
 const SIZE_ALIGNMENT = 16;
 
-/** @throws TensorTooLargeError naming the tensor where one does not fit into a buffer of the device */
+/**
+ * @throws TensorTooLargeError naming the tensor where one does not fit into a buffer of the device
+ * @throws UnknownVariantError where tuning data names a variant that a kernel cannot have on this device
+ */
 export function schedule(graph: Graph, profile: DeviceProfile, options: ScheduleOptions): Schedule {
   return schedulePrepared(prepare(graph, profile, options), profile, options).schedule;
 }
@@ -59,7 +66,7 @@ export function prepare(graph: Graph, profile: DeviceProfile, options: ScheduleO
 
 /**
  * As {@link schedule}, with what is stored and when, for a graph that `prepare` made or that was made of one.
- * @throws TensorTooLargeError
+ * @throws TensorTooLargeError, UnknownVariantError
  */
 export function schedulePrepared(
   graph: Graph,
@@ -84,9 +91,13 @@ export function schedulePrepared(
   const hopeful = planned(true);
   const fits = hopeful.built.every(({ kernel }) => kernel.tensors.length <= maxBindings);
   const { context, built } = fits ? hopeful : planned(false);
-  if (!enabled) return layOut(context, built, []);
-  const { dispatches, apart } = mergeDispatches(context, built, rules, !savesMemory);
-  return layOut(context, dispatches, apart);
+  const { dispatches, apart } = enabled
+    ? mergeDispatches(context, built, rules, !savesMemory)
+    : { dispatches: built, apart: [] };
+  if (options.tuning === undefined) return layOut(context, dispatches, apart);
+  const made = tuned(dispatches, options.tuning, profile);
+  const { schedule: laid, use } = layOut(context, made.dispatches, apart);
+  return { schedule: { ...laid, tuned: made.chosen }, use };
 }
 
 /** The graph with reductions and concatenations as kernels can take them; sums that a walk over scores takes stay whole. */

@@ -1,6 +1,6 @@
 import type { Node, NodeId } from "../graph/index.ts";
 import type { Kernel } from "../kernel/index.ts";
-import type { BufferRange, TensorPlace } from "../program/index.ts";
+import type { BufferRange, TensorPlace, Tuning } from "../program/index.ts";
 
 /** One dispatch: a kernel, and the range that each of its tensors is bound to, in order. */
 export interface ScheduledDispatch {
@@ -61,4 +61,6 @@ export interface Schedule {
   readonly unfused: readonly Unfused[];
   readonly apart: readonly Apart[];
   readonly arenaTensors: readonly ArenaTensor[];
+  /** The kernels' variants that tuning data decided, where they are not those of the cost model. Default: none. */
+  readonly tuned?: Tuning;
 }

@@ -151,7 +151,8 @@ function chooseStreamTile(
   };
 }
 
-function withVectors(outer: AxisExpr, stream: AxisExpr, score: LoweredScore): Score {
+/** A score that reads each operand four at a time where its elements are neighbours, with axes as the kernel's tile has them. */
+export function withVectors(outer: AxisExpr, stream: AxisExpr, score: LoweredScore): Score {
   const choose = <S extends string>(e: Expr, axis: AxisExpr, side: S): S | "k" | "none" => {
     const alongK = score.k.multiple === 4 ? vectorGain([e], score.k) : -1;
     const alongSide = axis.multiple % 4 === 0 ? vectorGain([e], axis) : -1;

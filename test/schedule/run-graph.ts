@@ -1,7 +1,7 @@
 import { assemble } from "../../compiler/assemble/index.ts";
 import { elementCount, type Graph, type Leaves, type Tensor, tensor } from "../../compiler/graph/index.ts";
 import { partsOf, tensorsWritten } from "../../compiler/kernel/index.ts";
-import type { DType, Program } from "../../compiler/program/index.ts";
+import type { DType, Program, Tuning } from "../../compiler/program/index.ts";
 import { type FusionRule, type Schedule, schedule } from "../../compiler/schedule/index.ts";
 import { printKernel } from "../../compiler/wgsl/index.ts";
 import type { KilnDevice } from "../../runtime/device/index.ts";
@@ -13,11 +13,12 @@ export function programOf(
   profile: Program["profile"],
   fuse: boolean,
   without: readonly FusionRule[] = [],
+  tuning: Tuning = {},
 ): Program {
   const states = graph.nodes.flatMap((node) =>
     node.op === "state" ? [{ name: node.attrs.name, sizeBytes: 4 * elementCount(node.attrs.shape) }] : [],
   );
-  const planned = schedule(graph, profile, { fuse, without });
+  const planned = schedule(graph, profile, { fuse, without, tuning });
   expectNoHazards(planned);
   return assemble({
     about: {
@@ -68,8 +69,9 @@ export async function runOnDevice(
   kiln: KilnDevice,
   fuse: boolean,
   without: readonly FusionRule[] = [],
+  tuning: Tuning = {},
 ): Promise<DeviceResult> {
-  const program = programOf(graph, kiln.profile, fuse, without);
+  const program = programOf(graph, kiln.profile, fuse, without, tuning);
   const executor = await createExecutor(program, kiln);
   try {
     const fields: Record<string, Int32Array | Float32Array | Uint32Array> = {};
