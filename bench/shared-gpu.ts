@@ -11,7 +11,7 @@ export interface CountedDevice {
 export interface SharedGpu {
   /**
    * Runs `open`, in which a framework opens its device through `navigator.gpu`.
-   * @param checked whether that device checks each access of a buffer, as any does that is not told otherwise
+   * @param checked whether that device checks each access of a buffer: WebGPU's default
    * @returns what `open` gave, that device, and its counts from the first call on
    * @throws Error when `open` opens no device, or several
    */
