@@ -94,11 +94,15 @@ export function fuse(
   };
 }
 
-/** Ascending ids, but each added copy right behind its source. */
+/** Ascending ids, but each added copy right behind its source, or last where it waits for nothing and so may go anywhere. */
 export function dependencyOrder(work: WorkGraph, realized: ReadonlySet<NodeId>): readonly NodeId[] {
   const original = work.graph.nodes.length;
-  const key = (id: NodeId): number => (id < original ? id : key(work.node(id).inputs[0]!) + 0.5);
-  return [...realized].sort((a, b) => key(a) - key(b) || a - b);
+  const key = (id: NodeId): number => {
+    if (id < original) return id;
+    const source = work.node(id).inputs[0]!;
+    return work.isFill(source) ? Number.POSITIVE_INFINITY : key(source) + 0.5;
+  };
+  return [...realized].sort((a, b) => (key(a) === key(b) ? a - b : key(a) - key(b)));
 }
 
 class Merger {
@@ -314,8 +318,11 @@ class Merger {
       .filter(
         (group) => !groups.has(group) && (isFill || group.count <= SMALL || this.#sharesBigSource(group, id)),
       )
-      .slice(-4);
-    return [...vertical, ...sharing.reverse(), ...besideMaps.reverse(), ...this.#rowsBeside(id)];
+      .slice(-4)
+      .reverse();
+    // A fill can go anywhere: spread over equal kernels, it leaves them equal.
+    if (isFill) besideMaps.sort((a, b) => a.vertices.length - b.vertices.length);
+    return [...vertical, ...sharing.reverse(), ...besideMaps, ...this.#rowsBeside(id)];
   }
 
   /** A few elements made of states and inputs alone, a learning rate say, need no kernel of their own beside as many rows. */

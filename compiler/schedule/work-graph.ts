@@ -60,7 +60,8 @@ export class WorkGraph {
     }
     for (const { state, node } of graph.updates) {
       const source = this.stripReshapes(node);
-      const owned = this.packed.has(source) || this.isUpdate(source) || this.isStorage(source);
+      const owned =
+        this.packed.has(source) || this.isUpdate(source) || this.isStorage(source) || this.isFill(source);
       const stored = owned ? this.copyOf(source) : source;
       this.#updated.set(stored, state);
       this.#required.add(stored);
@@ -213,11 +214,18 @@ export class WorkGraph {
     );
   }
 
+  /** Whether a tensor is one constant: others had better not wait for the place where it is stored, nor read it there. */
+  isFill(id: NodeId): boolean {
+    const node = this.nodes[id]!;
+    return node.op === "broadcast" && this.nodes[this.stripReshapes(node.inputs[0]!)]!.op === "constant";
+  }
+
   /** A node equal to `id` that is stored on its own. */
   copyOf(id: NodeId): NodeId {
     const source = this.nodes[id]!;
     const copy = this.nodes.length;
-    const origin: Origin = { ...source.origin, label: `copy_${source.origin.label}`, pass: "schedule" };
+    const label = this.isFill(id) ? source.origin.label : `copy_${source.origin.label}`;
+    const origin: Origin = { ...source.origin, label, pass: "schedule" };
     const { shape } = source.type;
     this.nodes.push({ op: "reshape", id: copy, inputs: [id], attrs: { shape }, type: source.type, origin });
     this.users[id]!.push(copy);

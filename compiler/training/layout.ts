@@ -21,7 +21,7 @@ export interface PlacedParameter extends Parameter {
 /** Parameters that share one flat tensor, so that one elementwise kernel updates them all. */
 export interface ParameterGroup {
   readonly index: number;
-  /** Elements, gaps between parameters included; a multiple of the alignment. */
+  /** Elements, gaps between and after parameters included; a multiple of the alignment. */
   readonly size: number;
   /** Elements before this one belong to decayed parameters (or gaps), the rest to none. */
   readonly decayedCount: number;
@@ -77,9 +77,10 @@ export const SKIPPED: StateTensor = { name: "skipped", dtype: "i32", shape: [1] 
 export const MICRO: StateTensor = { name: "micro", dtype: "i32", shape: [1] };
 
 /**
- * Packs the parameters into flat f32 states and lays the optimizer's slots out alike. A group takes parameters in the
- * order of the model until the next one does not fit; inside it the decayed ones come first, so that weight decay is
- * a comparison of the element's index with one number.
+ * Packs the parameters into flat f32 states and lays the optimizer's slots out alike. Groups are runs of the model's
+ * parameters, as few as the buffers allow and as equal as they can be; inside a group the decayed ones come first, so that
+ * weight decay is a comparison of the element's index with one number. Groups of nearly one size get exactly one size:
+ * then they share the kernels that update them.
  * @throws ParameterTooLargeError if a parameter exceeds a buffer by itself
  */
 export function layoutParameters(
@@ -98,25 +99,24 @@ export function layoutParameters(
   const capacity = Math.floor(limits.maxBufferBytes / elementSizeBytes / alignment) * alignment;
   const paddedCount = (p: Parameter): number => roundUp(elementCount(p.shape), alignment);
 
-  const members: Parameter[][] = [];
-  let used = 0;
-  for (const parameter of parameters) {
-    const count = paddedCount(parameter);
-    if (count > capacity) {
+  for (const parameter of parameters)
+    if (paddedCount(parameter) > capacity) {
       const sizeBytes = elementCount(parameter.shape) * elementSizeBytes;
       throw new ParameterTooLargeError(parameter.name, sizeBytes, limits.maxBufferBytes);
     }
-    if (members.length === 0 || used + count > capacity) {
-      members.push([]);
-      used = 0;
-    }
-    members[members.length - 1]?.push(parameter);
-    used += count;
-  }
+  const members = evenRuns(parameters, paddedCount, capacity).map((group) => ({
+    decayed: group.filter((p) => isDecayed(p.name)),
+    rest: group.filter((p) => !isDecayed(p.name)),
+  }));
+  const total = (list: readonly Parameter[]): number => list.reduce((sum, p) => sum + paddedCount(p), 0);
+  const most = {
+    decayed: Math.max(...members.map(({ decayed }) => total(decayed))),
+    rest: Math.max(...members.map(({ rest }) => total(rest))),
+  };
+  const padded = most.decayed + most.rest;
+  const isPadded = padded <= capacity && padded * members.length <= total(parameters) * (1 + MOST_PADDING);
 
-  const groups = members.map((group, index): ParameterGroup => {
-    const decayed = group.filter((p) => isDecayed(p.name));
-    const rest = group.filter((p) => !isDecayed(p.name));
+  const groups = members.map(({ decayed, rest }, index): ParameterGroup => {
     let offset = 0;
     const place = (parameter: Parameter, isOneDecayed: boolean): PlacedParameter => {
       const placed: PlacedParameter = {
@@ -135,9 +135,10 @@ export function layoutParameters(
       return placed;
     };
     const first = decayed.map((p) => place(p, true));
+    if (isPadded) offset = most.decayed;
     const decayedCount = offset;
     const placed = [...first, ...rest.map((p) => place(p, false))];
-    return { index, size: offset, decayedCount, parameters: placed };
+    return { index, size: isPadded ? padded : offset, decayedCount, parameters: placed };
   });
 
   const byName = new Map(groups.flatMap((group) => group.parameters.map((p) => [p.name, p] as const)));
@@ -162,6 +163,39 @@ export function layoutParameters(
       ...(recipe.accumulate > 1 ? [MICRO] : []),
     ],
   };
+}
+
+/** What equal groups may cost: the share of the parameters that their padding may take. */
+const MOST_PADDING = 1 / 32;
+
+/** Cuts a list into as few runs as the capacity allows, the largest of them as small as it can be. */
+function evenRuns(
+  parameters: readonly Parameter[],
+  countOf: (parameter: Parameter) => number,
+  capacity: number,
+): readonly (readonly Parameter[])[] {
+  const filled = (limit: number): Parameter[][] => {
+    const runs: Parameter[][] = [];
+    let used = limit;
+    for (const parameter of parameters) {
+      const count = countOf(parameter);
+      if (used + count > limit) {
+        runs.push([]);
+        used = 0;
+      }
+      runs[runs.length - 1]!.push(parameter);
+      used += count;
+    }
+    return runs;
+  };
+  const fewest = filled(capacity).length;
+  let [low, high] = [Math.max(0, ...parameters.map(countOf)), capacity];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (filled(middle).length > fewest) low = middle + 1;
+    else high = middle;
+  }
+  return filled(high);
 }
 
 function roundUp(value: number, multiple: number): number {

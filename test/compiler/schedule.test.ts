@@ -78,6 +78,18 @@ describe("the schedule of a training step", () => {
     },
   );
 
+  test("parameters in two buffers are updated by one kernel twice, which reads nothing that is a constant", () => {
+    const { program } = compileSpec("models/bert-large.bert", { entries: ["train"] });
+    expect(new Set(dispatchesOf(program).map((step) => step.kernel)).size).toBeLessThanOrEqual(60);
+    const [first, second] = dispatchesOf(program).slice(-2);
+    expect(first!.kernel).toBe(second!.kernel);
+    // Parameters, two moments, gradients and the gradients to empty; clip, step size and the moments' corrections.
+    expect(second!.bindings).toHaveLength(9);
+    const { sizeBytes } = program.buffers.find(({ name }) => name === "parameters.0")!;
+    expect(second!.bytesRead).toBeLessThan(4.01 * sizeBytes);
+    expect(second!.bytesWritten).toBeLessThan(4.01 * sizeBytes);
+  });
+
   test("unfused takes several times the dispatches and bytes", () => {
     const unfused = compileSpec("models/bert-tiny.bert", { fuse: false, entries: ["train"], verify: true });
     expect(dispatchesOf(tiny.program).length).toBeLessThanOrEqual(115);

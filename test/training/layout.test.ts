@@ -72,6 +72,38 @@ test("parameters are aligned, disjoint, complete, decayed first, and no group ou
   );
 });
 
+describe("groups", () => {
+  const layersOf = (count: number, weight: number) =>
+    Array.from({ length: count }, (_, i) => [
+      { name: `layer.${i}.weight`, shape: [weight], init },
+      { name: `layer.${i}.bias`, shape: [64], init },
+    ]).flat();
+  const layout = (parameters: Parameters<typeof layoutParameters>[0], elements: number) =>
+    layoutParameters(parameters, adamw, { maxBufferBytes: elements * 4, alignmentBytes: 256 }).groups.map(
+      ({ size, decayedCount, parameters: placed }) => ({ size, decayedCount, members: placed.length }),
+    );
+
+  test("share the parameters evenly, and are of one size where that costs little", () => {
+    expect(layout(layersOf(80, 4096), 40 * 4160)).toEqual([
+      { size: 40 * 4160, decayedCount: 40 * 4096, members: 80 },
+      { size: 40 * 4160, decayedCount: 40 * 4096, members: 80 },
+    ]);
+    const three = { size: 27 * 4160, decayedCount: 27 * 4096 };
+    expect(layout(layersOf(80, 4096), 39 * 4160)).toEqual([
+      { ...three, members: 54 },
+      { ...three, members: 54 },
+      { ...three, members: 52 },
+    ]);
+  });
+
+  test("keep sizes of their own where padding would cost more than a thirty-second", () => {
+    expect(layout(layersOf(3, 4096), 2 * 4160)).toEqual([
+      { size: 2 * 4096 + 64, decayedCount: 2 * 4096, members: 3 },
+      { size: 4096 + 2 * 64, decayedCount: 4096, members: 3 },
+    ]);
+  });
+});
+
 describe("states", () => {
   const parameters = [{ name: "w", shape: [10], init }];
   const names = (recipe: Recipe) =>
