@@ -2,7 +2,6 @@ import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Writable } from "node:stream";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { requireEqualLosses, runBench } from "../../bench/cli.ts";
@@ -14,6 +13,7 @@ import { compileTask, configurations } from "../../bench/training-task.ts";
 import { bufferUsage, type KilnDevice, openDevice, softwareProfile } from "../../runtime/device/index.ts";
 import { largestDifference } from "../../tools/compare/figures.ts";
 import { need } from "../oracle/runs.ts";
+import { type Captured, capture } from "../tools/capture.ts";
 import { frameworkTask } from "./oracle-task.ts";
 
 test("jax-js and TensorFlow.js train as JAX does", { timeout: 120_000 }, async () => {
@@ -184,17 +184,6 @@ test.each([
 });
 
 /** Runs the benchmark's command line in this process. */
-async function run(
-  ...args: readonly string[]
-): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
-  const texts = { out: "", err: "" };
-  const sink = (name: keyof typeof texts): Writable =>
-    new Writable({
-      write(chunk, _encoding, done) {
-        texts[name] += String(chunk);
-        done();
-      },
-    });
-  const code = await runBench(args, { out: sink("out"), err: sink("err"), environment: {} });
-  return { code, ...texts };
+async function run(...args: readonly string[]): Promise<Captured> {
+  return await capture(runBench, args);
 }

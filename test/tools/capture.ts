@@ -1,5 +1,6 @@
 import { Writable } from "node:stream";
 import { runCli } from "../../tools/cli.ts";
+import type { Streams } from "../../tools/console.ts";
 
 export interface Captured {
   readonly code: number;
@@ -9,8 +10,16 @@ export interface Captured {
   json(): Record<string, unknown>;
 }
 
-/** Runs a command line in this process, as if no terminal were there. */
+/** Runs a command line of `tools/run` in this process, as if no terminal were there. */
 export async function run(...args: readonly string[]): Promise<Captured> {
+  return await capture(runCli, args);
+}
+
+/** The same for any command's main function. */
+export async function capture(
+  main: (args: readonly string[], streams: Streams) => Promise<number>,
+  args: readonly string[],
+): Promise<Captured> {
   const texts = { out: "", err: "" };
   const sink = (name: keyof typeof texts): Writable =>
     new Writable({
@@ -19,7 +28,7 @@ export async function run(...args: readonly string[]): Promise<Captured> {
         done();
       },
     });
-  const code = await runCli(args, { out: sink("out"), err: sink("err"), environment: {} });
+  const code = await main(args, { out: sink("out"), err: sink("err"), environment: {} });
   return {
     code,
     ...texts,
