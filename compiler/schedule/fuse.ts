@@ -239,11 +239,12 @@ class Merger {
     const work = this.#work;
     const node = work.node(id);
     const axes = matmulAxes(node);
-    if (node.op !== "einsum" || axes === undefined || axes.batch.length > 0) return false;
+    if (node.op !== "einsum" || axes === undefined) return false;
     const { rhs } = node.attrs;
     const right = node.inputs[1]!;
     const kept = rhs.filter((label) => !axes.k.includes(label));
-    if (kept.some((label, i) => label !== axes.n[i])) return false;
+    const columns = [...axes.batch, ...axes.n];
+    if (kept.some((label, i) => label !== columns[i])) return false;
     const sum = (work.users[right] ?? []).find((user) => {
       const candidate = work.node(user);
       const summed = candidate.op === "sum" ? candidate.attrs.axes.map((axis) => rhs[axis]!) : [];

@@ -21,6 +21,7 @@ import { type FusionRule, rulesWithout } from "./rules.ts";
 import type { Apart, Schedule, ScheduledStep, Unfused } from "./schedule.ts";
 import { buildSegment } from "./segment.ts";
 import { splitLongReductions, splitSums, splitWideConcats } from "./split.ts";
+import { splitContractions } from "./split-contractions.ts";
 import { findStreams, NO_STREAMS } from "./streams.ts";
 import { orderGroups, TensorHomes } from "./tensors.ts";
 import { tuned } from "./tuning.ts";
@@ -61,7 +62,7 @@ export function prepare(graph: Graph, profile: DeviceProfile, options: ScheduleO
   const rules = rulesWithout(options.without ?? []);
   const chunked = options.fuse && rules.has("chunks") ? chunkLongScores(graph) : graph;
   const masked = options.fuse && rules.has("masked_sums") ? maskFewRows(chunked) : chunked;
-  return splitGraph(masked, profile, options.fuse && rules.has("attention"));
+  return splitGraph(masked, profile, options.fuse, rules.has("attention"));
 }
 
 /**
@@ -101,7 +102,8 @@ export function schedulePrepared(
 }
 
 /** The graph with reductions and concatenations as kernels can take them; sums that a walk over scores takes stay whole. */
-function splitGraph(graph: Graph, profile: DeviceProfile, walks: boolean): Graph {
+function splitGraph(graph: Graph, profile: DeviceProfile, fuses: boolean, attends: boolean): Graph {
+  const walks = fuses && attends;
   const maxBindings = profile.maxStorageBuffersPerShaderStage;
   let walked = graph;
   let streams = walks ? findStreams(new WorkGraph(graph), maxBindings) : NO_STREAMS;
@@ -109,7 +111,10 @@ function splitGraph(graph: Graph, profile: DeviceProfile, walks: boolean): Graph
     walked = splitSums(graph, streams.splits);
     streams = findStreams(new WorkGraph(walked), maxBindings);
   }
-  return splitWideConcats(splitLongReductions(walked, profile, streams.sinks), maxBindings - 1);
+  const isWalked = (id: NodeId) => streams.sinks.has(id) || streams.scores.has(id);
+  const pieces = fuses ? splitContractions(walked, profile, isWalked) : walked;
+  const stillWhole = pieces === walked || !walks ? streams : findStreams(new WorkGraph(pieces), maxBindings);
+  return splitWideConcats(splitLongReductions(pieces, profile, stillWhole.sinks), maxBindings - 1);
 }
 
 interface Plan {

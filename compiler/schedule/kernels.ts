@@ -326,7 +326,8 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
         toTile,
       ),
     }));
-  const rhsSum = group.rhsSum === undefined ? undefined : targetOf(context, b, group.rhsSum, indexOf(b, n));
+  const column = b.addIndex(b.scaleIndex(batch, ns), n);
+  const rhsSum = group.rhsSum === undefined ? undefined : targetOf(context, b, group.rhsSum, column);
   const epilogueFlops = flopsOf(stores.map((s) => s.value)) * group.count;
   return {
     kind: "matmul",
@@ -345,7 +346,7 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
     accumulator,
     stores,
     workgroupSize: tile.workgroupSize,
-    flops: 2 * batches * ms * ns * ks + (rhsSum === undefined ? 0 : ns * ks) + epilogueFlops,
+    flops: 2 * batches * ms * ns * ks + (rhsSum === undefined ? 0 : batches * ns * ks) + epilogueFlops,
     ...describe(
       context,
       group,

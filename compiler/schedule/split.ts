@@ -33,7 +33,7 @@ export function splitLongReductions(
   });
 }
 
-function usersOf(graph: Graph): readonly (readonly Node[])[] {
+export function usersOf(graph: Graph): readonly (readonly Node[])[] {
   const users: Node[][] = graph.nodes.map(() => []);
   for (const node of graph.nodes) for (const input of node.inputs) users[input]!.push(node);
   return users;
@@ -81,7 +81,7 @@ function splitOf(
     return { outer, length, inner, ...choosePieces(length, least, inRow) };
   }
   if (profile.deviceClass !== "gpu" || inRow || rows >= BUSY || length < 2 * SHORTEST_PIECE) return undefined;
-  if (isSummedByMatmul(node, users)) return undefined;
+  if (users[node.inputs[0]!]!.some((user) => isSummedByMatmul(node, user))) return undefined;
   const least = Math.max(SHORTEST_PIECE, Math.ceil((length * rows) / BUSY));
   return length < 2 * least ? undefined : { outer, length, inner, ...choosePieces(length, least, inRow) };
 }
@@ -107,16 +107,12 @@ function choosePieces(
   return { pieces: Math.floor(length / piece), piece };
 }
 
-/** Whether a contraction has the sum's operand on its right and sums over the same axes: it takes the sum in. */
-function isSummedByMatmul(node: Node, users: readonly (readonly Node[])[]): boolean {
-  if (node.op !== "sum") return false;
-  const operand = node.inputs[0]!;
-  return users[operand]!.some((user) => {
-    if (user.op !== "einsum" || user.inputs[1] !== operand) return false;
-    const { k } = matmulAxes(user)!;
-    const summed = node.attrs.axes.map((axis) => user.attrs.rhs[axis]!);
-    return summed.length === k.length && summed.every((label) => k.includes(label));
-  });
+/** Whether a contraction has the sum's operand on its right and sums over the same axes: its kernel takes the sum in. */
+export function isSummedByMatmul(node: Node, user: Node): boolean {
+  if (node.op !== "sum" || user.op !== "einsum" || user.inputs[1] !== node.inputs[0]) return false;
+  const { k } = matmulAxes(user)!;
+  const summed = node.attrs.axes.map((axis) => user.attrs.rhs[axis]!);
+  return summed.length === k.length && summed.every((label) => k.includes(label));
 }
 
 /**

@@ -94,7 +94,7 @@ export function blockFits(
 }
 
 /** So many workgroups keep a GPU busy. */
-const FILLING_WORKGROUPS = 96;
+export const FILLING_WORKGROUPS = 96;
 /** A shorter contraction is over before the operands that a block shares are read again. */
 const SHORTEST_BLOCKED = 32;
 /** The last block is shifted back over its neighbour: no more than this is computed twice. */
