@@ -23,4 +23,6 @@ export interface Training {
    * @returns mlm + nsp in nats before the step's update, once it is in host memory
    */
   step(batch: PretrainingBatch): Promise<number>;
+  /** Ends what goes on behind the first steps and does not behind later ones: compilation. */
+  settle?(): Promise<void>;
 }

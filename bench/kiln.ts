@@ -38,6 +38,7 @@ export async function openKiln(
       const executor = await createExecutor(program, kiln, { entries: ["train"] });
       for (const [name, { data }] of weights) executor.memory.writeParameter(name, data);
       return {
+        settle: () => executor.settle(),
         async step(batch) {
           const outputs = await executor.run("train", { ...batch }, { outputs: lossOutputs });
           return lossOutputs.reduce((sum, name) => sum + (outputs[name]?.data[0] ?? Number.NaN), 0);

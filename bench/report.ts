@@ -38,6 +38,7 @@ export function figureTable(result: BenchResult): FigureTable {
     rows: [
       row("a step, median", (each) => each.stepMs, formatDuration),
       row("first step, compilation included", (each) => each.firstStepMs, formatDuration),
+      row("compiled behind the first steps", (each) => each.settleMs, formatDuration),
       row("encode and submit, median", (each) => each.encodeMs, formatDuration),
       row("dispatches a step", (each) => each.dispatches, formatCount),
       row("submits a step", (each) => each.submits, formatCount),

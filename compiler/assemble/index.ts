@@ -22,9 +22,11 @@ export interface AssembleInput {
   readonly entries: Readonly<Partial<Record<keyof Program["entries"], Schedule>>>;
   /** The WGSL of a kernel. */
   readonly print: (kernel: Kernel) => string;
+  /** `ProgramKernel.drafts`, where the kernel has any. Default: none has. */
+  readonly drafts?: (kernel: Kernel) => readonly string[] | undefined;
 }
 
-export function assemble({ about, states, entries, print }: AssembleInput): Program {
+export function assemble({ about, states, entries, print, drafts }: AssembleInput): Program {
   const kernels: ProgramKernel[] = [];
   const kernelByIdentity = new Map<string, number>();
   const kernelNumber = (kernel: Kernel): number => {
@@ -32,7 +34,13 @@ export function assemble({ about, states, entries, print }: AssembleInput): Prog
     const known = kernelByIdentity.get(identity);
     if (known !== undefined) return known;
     const bindings = kernel.tensors.map(({ name, access }) => ({ name, access }));
-    kernels.push({ name: kernel.name, wgsl: print(kernel), bindings });
+    const shorter = drafts?.(kernel);
+    kernels.push({
+      name: kernel.name,
+      wgsl: print(kernel),
+      ...(shorter !== undefined && { drafts: shorter }),
+      bindings,
+    });
     kernelByIdentity.set(identity, kernels.length - 1);
     return kernels.length - 1;
   };

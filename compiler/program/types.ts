@@ -77,6 +77,11 @@ export interface ProgramKernel {
   /** What it computes, e.g. `linear_bias_gelu`. */
   readonly name: string;
   readonly wgsl: string;
+  /**
+   * Modules that, run one after the other with the same bindings and as many workgroups, compute the same bit for bit: slower to
+   * run, and so much faster to compile that a run may start with them. Absent where `wgsl` is short itself.
+   */
+  readonly drafts?: readonly string[];
   readonly bindings: readonly KernelBinding[];
 }
 

@@ -177,7 +177,7 @@ function matmulVariants(
 }
 
 /** The same matmul with another tile. */
-function tiled(kernel: MatmulKernel, tile: TileChoice): MatmulKernel {
+export function tiled(kernel: MatmulKernel, tile: TileChoice): MatmulKernel {
   const { block } = tile;
   const b = new KernelBuilder();
   const [m, n] = [kernel.m.extent, kernel.n.extent];
@@ -233,7 +233,7 @@ function termsAtOnce(kernel: WalkKernel): 1 | 4 {
 }
 
 /** The same walk over scores in other blocks. */
-function walked(kernel: WalkKernel, tile: WalkTile, workgroupSize: number): WalkKernel {
+export function walked(kernel: WalkKernel, tile: WalkTile, workgroupSize: number): WalkKernel {
   const b = new KernelBuilder();
   const contracted = new Set(kernel.scores.map((score) => score.k));
   const [outer, stream] = kernel.kind === "stream" ? [kernel.outer, kernel.stream] : [kernel.m, kernel.n];

@@ -81,17 +81,21 @@ export function writeModule(kernel: Kernel, body: KernelBody): string {
   ].join("\n");
 }
 
-/** A whole WGSL module of several bodies: a function each, called by the workgroups of its range. */
-export function writeModuleOfParts(kernel: BesideKernel, bodies: readonly KernelBody[]): string {
+/**
+ * A whole WGSL module of several bodies: a function each, called by the workgroups of its range.
+ * @param bodies by index into the kernel's parts; those left out are not computed
+ */
+export function writeModuleOfParts(kernel: BesideKernel, bodies: ReadonlyMap<number, KernelBody>): string {
   const ends: number[] = [];
   for (const part of kernel.parts) ends.push((ends.at(-1) ?? 0) + launchOf(part).workgroups);
   const startOf = (i: number): number => ends[i - 1] ?? 0;
+  const all = [...bodies.values()];
   return [
-    ...head(kernel, new Set(bodies.flatMap((body) => [...body.vectorTensors]))),
-    ...new Set(bodies.flatMap((body) => body.workgroupVariables)),
+    ...head(kernel, new Set(all.flatMap((body) => [...body.vectorTensors]))),
+    ...new Set(all.flatMap((body) => body.workgroupVariables)),
     "",
-    ...declarations(bodies.flatMap((body) => [...body.emitter.functions.values()])),
-    ...bodies.flatMap((body, i) => {
+    ...declarations(all.flatMap((body) => [...body.emitter.functions.values()])),
+    ...[...bodies].flatMap(([i, body]) => {
       const part = kernel.parts[i]!;
       return [
         `// workgroups ${startOf(i)} to ${ends[i]! - 1}: ${part.name}`,
@@ -102,9 +106,11 @@ export function writeModuleOfParts(kernel: BesideKernel, bodies: readonly Kernel
       ];
     }),
     ...entryPoint(kernel),
-    ...ends.map((end, i) => {
+    ...[...bodies.keys()].map((i) => {
       const own = i === 0 ? "workgroup" : `workgroup - ${startOf(i)}`;
-      return `  if (workgroup < ${end}) { part_${i}(${own}, local); return; }`;
+      const isBehind = i === 0 || bodies.has(i - 1);
+      const inRange = `${isBehind ? "" : `workgroup >= ${startOf(i)} && `}workgroup < ${ends[i]}`;
+      return `  if (${inRange}) { part_${i}(${own}, local); return; }`;
     }),
     "}",
     "",

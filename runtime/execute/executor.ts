@@ -2,7 +2,7 @@ import type { Program, ProgramEntry, TensorPlace } from "../../compiler/program/
 import { bufferUsage, type KilnDevice, mapModeRead, patiently } from "../device/index.ts";
 import { KilnError } from "../errors.ts";
 import { DeviceMemory, type EntryName, entryNames } from "../memory/index.ts";
-import { compileKernels } from "./pipelines.ts";
+import { type CompiledKernels, compileKernels } from "./pipelines.ts";
 import { checkLimits, encodeTransfer, type RecordedEntry, type RecordedStep, Recorder } from "./record.ts";
 import { asTyped, byteLength, checkInput, type InputFields, type Outputs } from "./tensors.ts";
 
@@ -14,7 +14,9 @@ export interface RunOptions {
 /** What was done since the executor was made. */
 export interface ExecutorCounters {
   readonly submits: number;
+  /** A kernel that is run as several drafts counts once. */
   readonly dispatches: number;
+  /** Kernels, compiled themselves or as drafts. */
   readonly pipelines: number;
   readonly bindGroups: number;
 }
@@ -28,6 +30,12 @@ export interface DispatchTime {
 export interface ExecutorOptions {
   /** The entries that will be run: only their kernels and buffers are made. Without it, all the program has. */
   readonly entries?: readonly EntryName[];
+  /**
+   * Whether to start with drafts of the kernels that have any (`ProgramKernel.drafts`), which are soon compiled. The kernels
+   * themselves are compiled while an entry runs for the third time and more, one by one, and take over as they are ready; results
+   * are the same bit for bit. Default true.
+   */
+  readonly drafts?: boolean;
 }
 
 /** Runs a program's entries on a device. Destroy it to free the program's memory there. */
@@ -48,6 +56,11 @@ export interface Executor {
    * @throws KilnError `machine` where the device has no `timestamp-query`
    */
   profile(entry: EntryName, inputs: InputFields): Promise<readonly DispatchTime[]>;
+  /**
+   * Compiles what is still run as drafts, so that times measured from here on are those of long runs.
+   * @throws KilnError `machine` where the device refuses a kernel
+   */
+  settle(): Promise<void>;
   destroy(): void;
 }
 
@@ -68,25 +81,30 @@ export async function createExecutor(
     for (const step of program.entries[name]?.steps ?? [])
       if (step.kind === "dispatch") kernels.add(step.kernel);
   }
-  const compiled = await compileKernels(program, kiln, kernels);
+  const compiled = await compileKernels(program, kiln, kernels, options.drafts ?? true);
   const memory = await DeviceMemory.create(program, kiln, names);
   try {
-    const recorder = new Recorder(program, kiln, memory, compiled);
+    const recorder = new Recorder(program, kiln, memory, compiled.kernels);
     const recorded = await kiln.checked("the program's bind groups", () => recorder.recordAll(names));
-    return new DeviceExecutor(program, kiln, memory, recorded, compiled.size, recorder.groupCount);
+    return new DeviceExecutor(program, kiln, memory, recorded, compiled, recorder.groupCount);
   } catch (thrown) {
     memory.destroy();
     throw thrown;
   }
 }
 
+const LONG_RUN = 3;
+
 class DeviceExecutor implements Executor {
   readonly program: Program;
   readonly kiln: KilnDevice;
   readonly memory: DeviceMemory;
   readonly #recorded: ReadonlyMap<EntryName, RecordedEntry>;
-  readonly #pipelines: number;
+  readonly #compiled: CompiledKernels;
   readonly #bindGroups: number;
+  readonly #runs = new Map<EntryName, number>();
+  #finishing: Promise<void> | undefined;
+  #isDestroyed = false;
   #submits = 0;
   #dispatches = 0;
 
@@ -95,14 +113,14 @@ class DeviceExecutor implements Executor {
     kiln: KilnDevice,
     memory: DeviceMemory,
     recorded: ReadonlyMap<EntryName, RecordedEntry>,
-    pipelines: number,
+    compiled: CompiledKernels,
     bindGroups: number,
   ) {
     this.program = program;
     this.kiln = kiln;
     this.memory = memory;
     this.#recorded = recorded;
-    this.#pipelines = pipelines;
+    this.#compiled = compiled;
     this.#bindGroups = bindGroups;
   }
 
@@ -110,7 +128,7 @@ class DeviceExecutor implements Executor {
     return {
       submits: this.#submits,
       dispatches: this.#dispatches,
-      pipelines: this.#pipelines,
+      pipelines: this.#compiled.kernels.size,
       bindGroups: this.#bindGroups,
     };
   }
@@ -122,6 +140,7 @@ class DeviceExecutor implements Executor {
   run(name: EntryName, inputs: InputFields, options: RunOptions = {}): Promise<Outputs> {
     this.kiln.throwIfFailed();
     const recorded = this.#entry(name);
+    this.#countRun(name);
     const places = chooseOutputs(recorded.entry, options.outputs);
     this.#writeInputs(name, recorded, inputs);
 
@@ -163,6 +182,7 @@ class DeviceExecutor implements Executor {
       );
     }
     const recorded = this.#entry(name);
+    await this.settle();
     this.#writeInputs(name, recorded, inputs);
     const dispatches = recorded.steps.filter((step) => step.kind === "dispatch");
     // WebGPU, "GPUQuerySet": at most 4096 queries in a set, two for each dispatch.
@@ -200,9 +220,11 @@ class DeviceExecutor implements Executor {
               endOfPassWriteIndex: 2 * inSet + 1,
             },
           });
-          pass.setPipeline(step.pipeline);
           pass.setBindGroup(0, step.group);
-          pass.dispatchWorkgroups(...step.workgroups);
+          for (const pipeline of step.compiled.pipelines) {
+            pass.setPipeline(pipeline);
+            pass.dispatchWorkgroups(...step.workgroups);
+          }
           pass.end();
           index += 1;
         }
@@ -228,8 +250,23 @@ class DeviceExecutor implements Executor {
     }
   }
 
+  settle(): Promise<void> {
+    this.#finishing ??= this.#compiled.finish(() => !this.#isDestroyed);
+    return this.#finishing;
+  }
+
   destroy(): void {
+    this.#isDestroyed = true;
     this.memory.destroy();
+  }
+
+  /** What runs for the third time will run for long: its kernels are worth compiling themselves. */
+  #countRun(name: EntryName): void {
+    const runs = (this.#runs.get(name) ?? 0) + 1;
+    this.#runs.set(name, runs);
+    if (runs !== LONG_RUN || !this.#compiled.hasDrafts) return;
+    // A refusal shows at the next `settle`; meanwhile the drafts do the same.
+    this.settle().catch(() => {});
   }
 
   #entry(name: EntryName): RecordedEntry {
@@ -258,9 +295,11 @@ class DeviceExecutor implements Executor {
         continue;
       }
       pass ??= encoder.beginComputePass();
-      pass.setPipeline(step.pipeline);
       pass.setBindGroup(0, step.group);
-      pass.dispatchWorkgroups(...step.workgroups);
+      for (const pipeline of step.compiled.pipelines) {
+        pass.setPipeline(pipeline);
+        pass.dispatchWorkgroups(...step.workgroups);
+      }
       this.#dispatches += 1;
     }
     pass?.end();

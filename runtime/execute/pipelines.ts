@@ -3,20 +3,36 @@ import { type KilnDevice, patiently, shaderStageCompute } from "../device/index.
 import { KilnError, messageOf } from "../errors.ts";
 
 export interface CompiledKernel {
-  readonly pipeline: GPUComputePipeline;
+  /** Run one after the other, with one bind group and as many workgroups: one, or the kernel's drafts until it is compiled itself. */
+  readonly pipelines: readonly GPUComputePipeline[];
   readonly layout: GPUBindGroupLayout;
+}
+
+/** The kernels of a program on a device. */
+export interface CompiledKernels {
+  /** By index into `Program.kernels`. */
+  readonly kernels: ReadonlyMap<number, CompiledKernel>;
+  /** Whether any is still run as its drafts. */
+  readonly hasDrafts: boolean;
+  /**
+   * Compiles those of which there are drafts so far, and puts them in their place as they are ready.
+   * @param isWanted asked before each; false ends it
+   * @throws KilnError as `compileKernels`
+   */
+  finish(isWanted: () => boolean): Promise<void>;
 }
 
 /**
  * Compiles the given kernels, all at once; kernels whose bindings have the same accesses share a layout.
- * @returns by index into `Program.kernels`
+ * @param withDrafts whether to start with drafts of the kernels that have any
  * @throws KilnError `machine` naming the kernel and showing the line that the device refused
  */
 export async function compileKernels(
   program: Program,
   kiln: KilnDevice,
   needed: ReadonlySet<number>,
-): Promise<ReadonlyMap<number, CompiledKernel>> {
+  withDrafts: boolean,
+): Promise<CompiledKernels> {
   const layouts = new Map<
     string,
     { readonly group: GPUBindGroupLayout; readonly pipeline: GPUPipelineLayout }
@@ -38,7 +54,25 @@ export async function compileKernels(
     return made;
   };
 
-  const compileOne = async (index: number): Promise<readonly [number, CompiledKernel]> => {
+  const compileModule = async (kernel: ProgramKernel, code: string): Promise<GPUComputePipeline> => {
+    const module = kiln.device.createShaderModule({ label: kernel.name, code });
+    const problem = await shaderProblem(kernel.name, code, module);
+    if (problem !== undefined) throw problem;
+    try {
+      return await kiln.device.createComputePipelineAsync({
+        label: kernel.name,
+        layout: layoutOf(kernel).pipeline,
+        compute: { module, entryPoint: "main" },
+      });
+    } catch (thrown) {
+      kiln.throwIfFailed();
+      throw new KilnError(
+        "machine",
+        `the device refused the kernel \`${kernel.name}\`: ${messageOf(thrown)}`,
+      );
+    }
+  };
+  const compileOne = async (index: number): Promise<readonly [number, Compiled]> => {
     const kernel = program.kernels[index];
     if (kernel === undefined)
       throw new KilnError("user", `the program has no kernel ${index}: it is damaged`);
@@ -50,42 +84,60 @@ export async function compileKernels(
         "compile the spec for this device",
       );
     }
-    const layout = layoutOf(kernel);
-    const module = kiln.device.createShaderModule({ label: kernel.name, code: kernel.wgsl });
-    const problem = await shaderProblem(kernel, module);
-    if (problem !== undefined) throw problem;
-    try {
-      const pipeline = await kiln.device.createComputePipelineAsync({
-        label: kernel.name,
-        layout: layout.pipeline,
-        compute: { module, entryPoint: "main" },
-      });
-      return [index, { pipeline, layout: layout.group }];
-    } catch (thrown) {
-      kiln.throwIfFailed();
-      throw new KilnError(
-        "machine",
-        `the device refused the kernel \`${kernel.name}\`: ${messageOf(thrown)}`,
-      );
-    }
+    const drafts = withDrafts ? kernel.drafts : undefined;
+    const pipelines = await Promise.all((drafts ?? [kernel.wgsl]).map((code) => compileModule(kernel, code)));
+    const layout = layoutOf(kernel).group;
+    return [index, { kernel, pipelines, layout, isDraft: drafts !== undefined }];
+  };
+  const guarded = async <T>(work: () => readonly Promise<T>[]): Promise<readonly T[]> => {
+    // Shader errors are read from the module itself; the scope keeps them from being reported once more.
+    kiln.device.pushErrorScope("validation");
+    const compiling = work();
+    const scope = kiln.device.popErrorScope();
+    const settled = await patiently(kiln, Promise.allSettled(compiling));
+    const leftover = await scope;
+    for (const result of settled) if (result.status === "rejected") throw result.reason;
+    if (leftover !== null) throw new KilnError("machine", `the device refused a kernel: ${leftover.message}`);
+    return settled.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
   };
 
-  // Shader errors are read from the module itself; the scope keeps them from being reported once more.
-  kiln.device.pushErrorScope("validation");
-  const compiling = [...needed].map(compileOne);
-  const scope = kiln.device.popErrorScope();
-  const settled = await patiently(kiln, Promise.allSettled(compiling));
-  const leftover = await scope;
-  for (const result of settled) if (result.status === "rejected") throw result.reason;
-  if (leftover !== null) throw new KilnError("machine", `the device refused a kernel: ${leftover.message}`);
-  return new Map(settled.flatMap((result) => (result.status === "fulfilled" ? [result.value] : [])));
+  const kernels = new Map(await guarded(() => [...needed].map(compileOne)));
+  return {
+    kernels,
+    get hasDrafts() {
+      return [...kernels.values()].some(({ isDraft }) => isDraft);
+    },
+    async finish(isWanted) {
+      for (const compiled of kernels.values()) {
+        if (!compiled.isDraft) continue;
+        if (!isWanted()) return;
+        const { kernel } = compiled;
+        const pipelines = await guarded(() => [compileModule(kernel, kernel.wgsl)]);
+        if (!isWanted()) return;
+        compiled.pipelines = pipelines;
+        compiled.isDraft = false;
+      }
+    },
+  };
 }
 
-async function shaderProblem(kernel: ProgramKernel, module: GPUShaderModule): Promise<KilnError | undefined> {
+/** What a recorded step points at: its pipelines change under it. */
+interface Compiled {
+  readonly kernel: ProgramKernel;
+  pipelines: readonly GPUComputePipeline[];
+  readonly layout: GPUBindGroupLayout;
+  isDraft: boolean;
+}
+
+async function shaderProblem(
+  name: string,
+  code: string,
+  module: GPUShaderModule,
+): Promise<KilnError | undefined> {
   const { messages } = await module.getCompilationInfo();
   const errors = messages.filter((message) => message.type === "error");
   if (errors.length === 0) return undefined;
-  const lines = kernel.wgsl.split("\n");
+  const lines = code.split("\n");
   const shown = errors.slice(0, 5).map(({ lineNum, linePos, message }) => {
     const line = lines[lineNum - 1];
     if (line === undefined) return `  ${message}`;
@@ -94,7 +146,7 @@ async function shaderProblem(kernel: ProgramKernel, module: GPUShaderModule): Pr
   });
   return new KilnError(
     "machine",
-    `the device refused the WGSL of the kernel \`${kernel.name}\`:\n${shown.join("\n")}`,
+    `the device refused the WGSL of the kernel \`${name}\`:\n${shown.join("\n")}`,
     "this is a mistake of the compiler: please report it with the spec",
   );
 }

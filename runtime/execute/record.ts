@@ -14,7 +14,8 @@ import type { CompiledKernel } from "./pipelines.ts";
 export type RecordedStep =
   | {
       readonly kind: "dispatch";
-      readonly pipeline: GPUComputePipeline;
+      /** Read at every run: its pipelines may change in between. */
+      readonly compiled: CompiledKernel;
       readonly group: GPUBindGroup;
       readonly workgroups: readonly [number, number, number];
       readonly label: string;
@@ -129,7 +130,7 @@ export class Recorder {
       throw new Error(`kernel ${step.kernel} was not compiled`);
     return {
       kind: "dispatch",
-      pipeline: compiled.pipeline,
+      compiled,
       group: this.#group(step.kernel, compiled, step.bindings, step.label),
       workgroups: step.workgroups,
       label: step.label,

@@ -23,6 +23,8 @@ export interface TrainerOptions {
   readonly batches: BatchSource;
   /** Go on with this run, bitwise as if it had never stopped. */
   readonly resume?: Checkpoint;
+  /** As `ExecutorOptions.drafts`: false to measure what a long run's steps cost from the first one on. Default true. */
+  readonly drafts?: boolean;
 }
 
 /** A training run. Dispose of it to free the device's memory; device and batches stay the caller's. */
@@ -66,7 +68,7 @@ export async function createTrainer(
   kiln: KilnDevice,
   options: TrainerOptions,
 ): Promise<Trainer> {
-  const { seed, batches, resume } = options;
+  const { seed, batches, resume, drafts = true } = options;
   if (program.entries.train === undefined) {
     throw new KilnError(
       "usage",
@@ -90,7 +92,8 @@ export async function createTrainer(
       "leave --seed out",
     );
   }
-  const executor = await createExecutor(program, kiln, { entries: ["train", "accumulate", "evaluate"] });
+  const entries = ["train", "accumulate", "evaluate"] as const;
+  const executor = await createExecutor(program, kiln, { entries, drafts });
   try {
     let skippedSteps = 0;
     if (resume === undefined) await executor.memory.initialize(seed);

@@ -117,6 +117,7 @@ describe("report", () => {
   const figures: FrameworkFigures = {
     title: "Kiln 0",
     firstStepMs: 1000,
+    settleMs: 500,
     stepMs: 200,
     stepsMs: [200],
     encodeMs: 1,
@@ -149,7 +150,7 @@ describe("report", () => {
       ["a step, median", "200 ms", "500 ms (2.5x)"],
       ["first step, compilation included", "1.0 s", "1.0 s (1.0x)"],
     ]);
-    expect(rows[3]).toEqual(["dispatches a step", "64", "640 (10x)"]);
+    expect(rows[4]).toEqual(["dispatches a step", "64", "640 (10x)"]);
   });
 
   test("goes between the markers of a text, and nowhere else", () => {

@@ -62,6 +62,7 @@ export async function measureKiln(
     };
     await patiently(kiln, run(1));
     const firstStepMs = performance.now() - began;
+    await executor.settle();
     await patiently(kiln, run(schedule.warmUp - 1));
     const stepsMs: number[] = [];
     for (let block = 0; block < schedule.blocks; block++) {

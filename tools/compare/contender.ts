@@ -60,7 +60,8 @@ export class Contender {
       ...(corpus !== undefined && { corpus }),
     });
     try {
-      return new Contender(compiled, batches, await createTrainer(program, kiln, { seed, batches }));
+      const trainer = await createTrainer(program, kiln, { seed, batches, drafts: false });
+      return new Contender(compiled, batches, trainer);
     } catch (thrown) {
       await batches.close();
       throw thrown;

@@ -45,7 +45,7 @@ const RUNS = 5;
 export async function measureRoofline(kiln: KilnDevice): Promise<Roofline | undefined> {
   if (!kiln.features.has("timestamp-query")) return undefined;
   const sizes = sizesFor[kiln.profile.deviceClass];
-  const executor = await createExecutor(rooflineProgram(kiln.profile, sizes), kiln);
+  const executor = await createExecutor(rooflineProgram(kiln.profile, sizes), kiln, { drafts: false });
   try {
     const operand = new Float32Array(sizes.matmul ** 2).fill(0.5);
     const best = new Map<string, number>();
