@@ -4,11 +4,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { writeAtomically } from "../tools/atomic-file.ts";
 import { Console, type Streams } from "../tools/console.ts";
-import { explain, Failure } from "../tools/failure.ts";
+import { Failure } from "../tools/failure.ts";
 import { wholeNumber, withJson } from "../tools/options.ts";
+import { runStandalone } from "../tools/standalone.ts";
 import { renderTable } from "../tools/terminal/table.ts";
 import { type FrameworkName, frameworkNames } from "./framework.ts";
 import { type BenchResult, measure } from "./measure.ts";
@@ -64,31 +65,10 @@ export async function runBench(args: readonly string[], streams: Streams): Promi
     )
     .option("--output <folder>", "where the results go", resultsFolder)
     .option("--readme", "put the tables of this device's results into README.md", false)
-    .configureOutput({
-      writeOut: (text) => streams.out.write(text),
-      // Commander's own messages come back as a CommanderError: they are printed once, below.
-      writeErr: () => {},
-      outputError: () => {},
-    })
-    .exitOverride()
     .action(async (options: BenchOptions) => {
       code = await bench(options, console);
     });
-  try {
-    await program.parseAsync([...args], { from: "user" });
-    return code;
-  } catch (thrown) {
-    if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
-    const {
-      exitCode,
-      report: { details, ...report },
-    } = explain(thrown);
-    if (streams.environment.KILN_DEBUG && thrown instanceof Error) console.note(thrown.stack ?? "");
-    console.note(`error: ${report.message}`);
-    if (report.hint !== undefined) console.note(`  hint: ${report.hint}`);
-    console.result({ error: report, ...details });
-    return exitCode;
-  }
+  return await runStandalone(program, args, console, streams, () => code);
 }
 
 function listOf<Name extends string>(names: readonly Name[]): (text: string) => readonly Name[] {

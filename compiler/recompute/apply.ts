@@ -1,5 +1,5 @@
-import { type Graph, GraphBuilder, type Node, type NodeId } from "../graph/index.ts";
-import type { MemoryUse, Recomputation } from "./types.ts";
+import { type Graph, GraphBuilder, type MemoryUse, type Node, type NodeId } from "../graph/index.ts";
+import type { Recomputation } from "./types.ts";
 
 /**
  * The graph that computes the values of `again` a second time for whoever reads them after the peak.

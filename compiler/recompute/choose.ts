@@ -1,8 +1,8 @@
-import type { Graph, NodeId } from "../graph/index.ts";
+import type { Graph, MemoryUse, NodeId, PlannedVertex } from "../graph/index.ts";
 import { chooseBorders } from "./borders.ts";
 import { Timeline } from "./estimate.ts";
 import { CutNetwork } from "./min-cut.ts";
-import type { MemoryUse, Recomputation, Vertex } from "./types.ts";
+import type { Recomputation } from "./types.ts";
 import { workOf } from "./work.ts";
 
 /** Between two prices of a byte that are tried. */
@@ -112,7 +112,7 @@ function recomputationAt(
       for (const from of timeline.vertices.get(node)!.sources) stack.push({ node: from, isForMaking: true });
     }
   }
-  const sum = (ids: Iterable<NodeId>, of: (vertex: Vertex) => number): number =>
+  const sum = (ids: Iterable<NodeId>, of: (vertex: PlannedVertex) => number): number =>
     [...ids].reduce((total, id) => total + of(timeline.vertices.get(id)!), 0);
   return {
     peakStep: timeline.peakStep,

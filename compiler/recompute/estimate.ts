@@ -1,12 +1,11 @@
-import type { NodeId } from "../graph/index.ts";
-import type { MemoryUse, Vertex } from "./types.ts";
+import type { MemoryUse, NodeId, PlannedVertex } from "../graph/index.ts";
 
 /** A schedule's vertices as a decision at one step sees them. */
 export class Timeline {
-  readonly vertices: ReadonlyMap<NodeId, Vertex>;
+  readonly vertices: ReadonlyMap<NodeId, PlannedVertex>;
   readonly peakStep: number;
   /** Vertices up to the peak, by node. */
-  readonly early: readonly Vertex[];
+  readonly early: readonly PlannedVertex[];
   /** Steps after the peak at which an early vertex is read. */
   readonly lateReads: ReadonlyMap<NodeId, readonly number[]>;
   /** The last step up to the peak at which an early vertex is computed or read. */

@@ -1,8 +1,8 @@
-import type { Graph } from "../graph/index.ts";
+import type { Graph, MemoryUse } from "../graph/index.ts";
 import { applyRecomputation } from "./apply.ts";
 import { chooseRecomputation } from "./choose.ts";
 import { orderForMemory } from "./order.ts";
-import { type MemoryUse, printRecomputation } from "./types.ts";
+import { printRecomputation } from "./types.ts";
 
 /** A graph as scheduled, and the bytes that the schedule needs beside inputs and states. */
 export interface Measured<S> {

@@ -6,5 +6,5 @@
 export { applyRecomputation } from "./apply.ts";
 export { chooseRecomputation } from "./choose.ts";
 export { type Fitted, fitMemory, type Measured } from "./fit.ts";
-export { type MemoryUse, printRecomputation, type Recomputation, type Vertex } from "./types.ts";
+export { printRecomputation, type Recomputation } from "./types.ts";
 export { FLOPS_PER_BYTE } from "./work.ts";

@@ -1,5 +1,4 @@
-import { type Graph, GraphBuilder, type NodeId } from "../graph/index.ts";
-import type { MemoryUse, Vertex } from "./types.ts";
+import { type Graph, GraphBuilder, type MemoryUse, type NodeId, type PlannedVertex } from "../graph/index.ts";
 
 /** A vertex this much smaller than one that it reads is made as soon as it can be: the other need not wait for it. */
 const MUCH_SMALLER = 4;
@@ -35,7 +34,7 @@ export function orderForMemory(graph: Graph, use: MemoryUse): Graph {
 
   const own = use.vertices.filter(({ node }) => node < graph.nodes.length);
   const vertices = new Map(own.map((vertex) => [vertex.node, vertex]));
-  const readers = new Map<NodeId, Vertex[]>();
+  const readers = new Map<NodeId, PlannedVertex[]>();
   for (const vertex of own) {
     for (const source of vertex.sources) {
       const list = readers.get(source);
@@ -43,7 +42,7 @@ export function orderForMemory(graph: Graph, use: MemoryUse): Graph {
       else list.push(vertex);
     }
   }
-  const isSoon = ({ place, sizeBytes, sources }: Vertex): boolean => {
+  const isSoon = ({ place, sizeBytes, sources }: PlannedVertex): boolean => {
     const largest = Math.max(0, ...sources.map((id) => bytesOf(vertices.get(id))));
     return place === "fixed" || sizeBytes * MUCH_SMALLER <= largest;
   };
@@ -65,6 +64,6 @@ export function orderForMemory(graph: Graph, use: MemoryUse): Graph {
   return b.build();
 }
 
-function bytesOf(vertex: Vertex | undefined): number {
+function bytesOf(vertex: PlannedVertex | undefined): number {
   return vertex?.place === "arena" ? vertex.sizeBytes : 0;
 }

@@ -1,27 +1,6 @@
 import { formatBytes } from "../diagnostics/index.ts";
 import { elementCount, type Graph, type NodeId } from "../graph/index.ts";
 
-/** A node that some kernel of a schedule computes as a whole. */
-export interface Vertex {
-  readonly node: NodeId;
-  /** Position of its kernel, counted from 0. */
-  readonly step: number;
-  readonly sizeBytes: number;
-  /** `arena`: in memory from its step to its last reader; `fixed`: in memory all the time; `kernel`: nowhere stored. */
-  readonly place: "arena" | "fixed" | "kernel";
-  /** Its value must end in memory, so computing it again gains nothing. */
-  readonly isRequired: boolean;
-  /** The vertices that it reads. */
-  readonly sources: readonly NodeId[];
-}
-
-/** What a schedule of a graph stores, and when. */
-export interface MemoryUse {
-  /** Bytes that hold something needed, by step; without what is `fixed`. */
-  readonly liveBytes: readonly number[];
-  readonly vertices: readonly Vertex[];
-}
-
 /** A decision: values made before a step and read after it, kept or computed again. */
 export interface Recomputation {
   /** The last step before the values are read again: where most bytes are alive. */

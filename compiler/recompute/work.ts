@@ -1,6 +1,5 @@
-import { elementCount, type Graph, type Node, type NodeId } from "../graph/index.ts";
+import { elementCount, type Graph, type Node, type NodeId, type PlannedVertex } from "../graph/index.ts";
 import type { DeviceProfile } from "../program/index.ts";
-import type { Vertex } from "./types.ts";
 
 /**
  * Floating-point operations that a device does while it moves a byte, in f32: a software device 4 G/s beside 2 GB/s; large GPUs 67 T/s
@@ -17,8 +16,8 @@ export const FLOPS_PER_BYTE: Readonly<Record<DeviceProfile["deviceClass"], numbe
  */
 export function workOf(
   graph: Graph,
-  vertices: ReadonlyMap<NodeId, Vertex>,
-  { node, sizeBytes, sources }: Vertex,
+  vertices: ReadonlyMap<NodeId, PlannedVertex>,
+  { node, sizeBytes, sources }: PlannedVertex,
   flopsPerByte: number,
 ): number {
   let flops = 0;

@@ -3,7 +3,7 @@
 // Assumes: the graph is verified; views and packs lie at offsets that the device can bind.
 // Guarantees: every output and update is computed once; no kernel reads what has not been written or is overwritten.
 // Start reading at: `schedule` below, then realize.ts, fuse.ts, kernels.ts.
-import { elementCount, type Graph, type NodeId } from "../graph/index.ts";
+import { elementCount, type Graph, type MemoryUse, type NodeId } from "../graph/index.ts";
 import { type PartKernel, partsOf, tensorsRead, tensorsWritten } from "../kernel/index.ts";
 import type { BufferRange, DeviceProfile, TensorPlace, Tuning } from "../program/index.ts";
 import { mergeDispatches } from "./beside.ts";
@@ -14,7 +14,7 @@ import { overwriteAtPeak } from "./in-place.ts";
 import { type BuildContext, buildKernel, type PlanTensor } from "./kernels.ts";
 import { maskFewRows } from "./mask-rows.ts";
 import { type LiveRange, planMemory } from "./memory.ts";
-import { type MemoryUse, memoryUseOf } from "./memory-use.ts";
+import { memoryUseOf } from "./memory-use.ts";
 import { chooseRealized } from "./realize.ts";
 import { rebased } from "./rebase.ts";
 import { type FusionRule, rulesWithout } from "./rules.ts";
@@ -30,7 +30,6 @@ import { WorkGraph } from "./work-graph.ts";
 export { type DataFlow, dataFlowOf } from "./data-flow.ts";
 export { draftOf } from "./draft.ts";
 export { planMemory } from "./memory.ts";
-export type { MemoryUse, PlannedVertex } from "./memory-use.ts";
 export { kernelShape, printSchedule } from "./print.ts";
 export { type FusionRule, fusionRuleNames, fusionRules, isFusionRule } from "./rules.ts";
 export type { Apart, ArenaTensor, Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";

@@ -1,11 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { evaluate, GraphBuilder, print, tensor, verify } from "../../compiler/graph/index.ts";
 import {
-  applyRecomputation,
-  chooseRecomputation,
+  evaluate,
+  GraphBuilder,
   type MemoryUse,
-  type Vertex,
-} from "../../compiler/recompute/index.ts";
+  type PlannedVertex,
+  print,
+  tensor,
+  verify,
+} from "../../compiler/graph/index.ts";
+import { applyRecomputation, chooseRecomputation } from "../../compiler/recompute/index.ts";
 
 const MiB = 2 ** 20;
 
@@ -21,7 +24,7 @@ function chain() {
   const late = label("late", () => b.log(peak));
   const last = label("last", () => b.mul(b.broadcast(late, [4], []), b.add(early, b.neg(inner))));
   b.output("last", last);
-  const vertex = (node: number, step: number, size: number, sources: readonly number[]): Vertex => ({
+  const vertex = (node: number, step: number, size: number, sources: readonly number[]): PlannedVertex => ({
     node,
     step,
     sizeBytes: size * MiB,

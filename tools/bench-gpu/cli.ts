@@ -2,15 +2,16 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Command, CommanderError, Option } from "commander";
+import { Command, Option } from "commander";
 import { openDevice } from "../../runtime/device/index.ts";
 import { writeAtomically } from "../atomic-file.ts";
 import { largestDifference } from "../compare/figures.ts";
 import { Console, type Streams } from "../console.ts";
 import { entryFigures } from "../entry-figures.ts";
-import { explain, Failure } from "../failure.ts";
+import { Failure } from "../failure.ts";
 import { wholeNumber, withJson } from "../options.ts";
 import { compileSpec } from "../spec.ts";
+import { runStandalone } from "../standalone.ts";
 import { renderTable } from "../terminal/table.ts";
 import { formatBytes, formatDuration, formatFlops } from "../terminal/units.ts";
 import { type GpuConfigurationName, gpuConfigurations } from "./configurations.ts";
@@ -72,31 +73,10 @@ export async function runGpuBench(args: readonly string[], streams: Streams): Pr
     .option("--no-compile", "leave torch.compile out")
     .option("--seed <n>", "seed of weights and batches", wholeNumber(0, 0xffff_ffff), 0)
     .option("--output <folder>", "where the results go", resultsFolder)
-    .configureOutput({
-      writeOut: (text) => streams.out.write(text),
-      // Commander's own messages come back as a CommanderError: they are printed once, below.
-      writeErr: () => {},
-      outputError: () => {},
-    })
-    .exitOverride()
     .action(async (options: GpuBenchOptions) => {
       console.result(await gpuBench(options, console));
     });
-  try {
-    await program.parseAsync([...args], { from: "user" });
-    return 0;
-  } catch (thrown) {
-    if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
-    const {
-      exitCode,
-      report: { details, ...report },
-    } = explain(thrown);
-    if (streams.environment.KILN_DEBUG && thrown instanceof Error) console.note(thrown.stack ?? "");
-    console.note(`error: ${report.message}`);
-    if (report.hint !== undefined) console.note(`  hint: ${report.hint}`);
-    console.result({ error: report, ...details });
-    return exitCode;
-  }
+  return await runStandalone(program, args, console, streams);
 }
 
 async function gpuBench(options: GpuBenchOptions, console: Console): Promise<GpuBenchResult> {
