@@ -28,7 +28,7 @@ import {
   verifyProgram,
 } from "./program/index.ts";
 import {
-  draftOf,
+  draftsOf,
   type FusionRule,
   printSchedule,
   type Schedule,
@@ -45,7 +45,7 @@ import {
   ParameterTooLargeError,
   type StateLayout,
 } from "./training/index.ts";
-import { printApart, printKernel } from "./wgsl/index.ts";
+import { printKernel } from "./wgsl/index.ts";
 
 export type { Diagnostic, SourceFile } from "./diagnostics/index.ts";
 export { renderDiagnostics } from "./diagnostics/index.ts";
@@ -174,10 +174,7 @@ export function compile(root: string, options: CompileOptions): CompileResult {
         })),
         entries: Object.fromEntries(schedules),
         print: printKernel,
-        drafts: (kernel) => {
-          const shorter = draftOf(kernel, profile);
-          return shorter && printApart(shorter);
-        },
+        drafts: (kernel) => draftsOf(kernel, profile),
       }),
     );
     if (options.verify === true) verifyProgram(program);

@@ -22,11 +22,12 @@ export interface AssembleInput {
   readonly entries: Readonly<Partial<Record<keyof Program["entries"], Schedule>>>;
   /** The WGSL of a kernel. */
   readonly print: (kernel: Kernel) => string;
-  /** `ProgramKernel.drafts`, where the kernel has any. Default: none has. */
-  readonly drafts?: (kernel: Kernel) => readonly string[] | undefined;
+  /** Kernels to start with in place of one, where there are any. Default: there are none. */
+  readonly drafts?: (kernel: Kernel) => readonly Kernel[] | undefined;
 }
 
 export function assemble({ about, states, entries, print, drafts }: AssembleInput): Program {
+  const mostWorkgroups = about.profile.maxComputeWorkgroupsPerDimension;
   const kernels: ProgramKernel[] = [];
   const kernelByIdentity = new Map<string, number>();
   const kernelNumber = (kernel: Kernel): number => {
@@ -34,7 +35,10 @@ export function assemble({ about, states, entries, print, drafts }: AssembleInpu
     const known = kernelByIdentity.get(identity);
     if (known !== undefined) return known;
     const bindings = kernel.tensors.map(({ name, access }) => ({ name, access }));
-    const shorter = drafts?.(kernel);
+    const shorter = drafts?.(kernel)?.map((draft) => ({
+      wgsl: print(draft),
+      workgroups: spread(launchOf(draft).workgroups, mostWorkgroups),
+    }));
     kernels.push({
       name: kernel.name,
       wgsl: print(kernel),
@@ -75,7 +79,7 @@ export function assemble({ about, states, entries, print, drafts }: AssembleInpu
         bytesRead,
         bytesWritten,
         kernel: kernelNumber(kernel),
-        workgroups: spread(workgroups, about.profile.maxComputeWorkgroupsPerDimension),
+        workgroups: spread(workgroups, mostWorkgroups),
         flops: kernel.flops,
       };
     });

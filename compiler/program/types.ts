@@ -78,11 +78,16 @@ export interface ProgramKernel {
   readonly name: string;
   readonly wgsl: string;
   /**
-   * Modules that, run one after the other with the same bindings and as many workgroups, compute the same bit for bit: slower to
-   * run, and so much faster to compile that a run may start with them. Absent where `wgsl` is short itself.
+   * Modules that, run one after the other with the same bindings, compute the same bit for bit: slower to run, and so much faster
+   * to compile that a run may start with them. Absent where `wgsl` is short itself.
    */
-  readonly drafts?: readonly string[];
+  readonly drafts?: readonly KernelDraft[];
   readonly bindings: readonly KernelBinding[];
+}
+
+export interface KernelDraft {
+  readonly wgsl: string;
+  readonly workgroups: readonly [number, number, number];
 }
 
 export interface BufferRange {

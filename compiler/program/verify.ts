@@ -96,7 +96,8 @@ function verifyDispatch(
       `${kernel.bindings.length} storage buffers, the device has ${profile.maxStorageBuffersPerShaderStage}`,
     );
   }
-  for (const count of step.workgroups) {
+  const drafted = (kernel?.drafts ?? []).flatMap(({ workgroups }) => workgroups);
+  for (const count of [...step.workgroups, ...drafted]) {
     if (count < 1 || count > profile.maxComputeWorkgroupsPerDimension)
       fail(`${count} workgroups in a dimension`);
   }

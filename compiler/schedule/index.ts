@@ -28,7 +28,7 @@ import { tuned } from "./tuning.ts";
 import { WorkGraph } from "./work-graph.ts";
 
 export { type DataFlow, dataFlowOf } from "./data-flow.ts";
-export { draftOf } from "./draft.ts";
+export { draftsOf } from "./draft.ts";
 export { planMemory } from "./memory.ts";
 export { kernelShape, printSchedule } from "./print.ts";
 export { type FusionRule, fusionRuleNames, fusionRules, isFusionRule } from "./rules.ts";

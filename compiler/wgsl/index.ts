@@ -3,7 +3,7 @@
 // Assumes: all choices (tiles, vectors, workgroups) are in the kernel already.
 // Guarantees: equal kernels print equal bytes; entry point `main`; bindings are its tensors in order; no access leaves its tensor.
 // Start reading at: module.ts, then emitter.ts.
-import { type BesideKernel, checkBounds, type Kernel, type PartKernel } from "../kernel/index.ts";
+import { checkBounds, type Kernel, type PartKernel } from "../kernel/index.ts";
 import { printMap } from "./map.ts";
 import { printMatmul } from "./matmul.ts";
 import { type KernelBody, writeModule, writeModuleOfParts } from "./module.ts";
@@ -16,37 +16,15 @@ import { printStream } from "./stream.ts";
 export function printKernel(kernel: Kernel): string {
   checkBounds(kernel);
   if (kernel.kind !== "beside") return writeModule(kernel, bodyOf(kernel, new Set()));
-  return printParts(kernel, [...kernel.parts.keys()]);
-}
-
-/**
- * A kernel as modules to run one after the other with its bindings and workgroups: a long part of a dispatch in one of its own,
- * as drivers take longer for two in one module than for each, and what is short together.
- * @throws Error where an index can leave its tensor, see `checkBounds`
- */
-export function printApart(kernel: Kernel): readonly string[] {
-  if (kernel.kind !== "beside") return [printKernel(kernel)];
-  checkBounds(kernel);
-  const isLong = ({ kind }: PartKernel): boolean =>
-    kind === "matmul" || kind === "stream" || kind === "score_sum";
-  const numbers = [...kernel.parts.keys()];
-  const short = numbers.filter((i) => !isLong(kernel.parts[i]!));
-  const long = numbers.filter((i) => isLong(kernel.parts[i]!)).map((i) => [i]);
-  return [...long, ...(short.length > 0 ? [short] : [])].map((some) => printParts(kernel, some));
-}
-
-/** The module of some parts, by their indices. */
-function printParts(kernel: BesideKernel, some: readonly number[]): string {
-  const alone = new Map(some.map((i) => [i, bodyOf(kernel.parts[i]!, new Set())]));
+  const alone = kernel.parts.map((part) => bodyOf(part, new Set()));
   // A buffer has one type in a module: where one part reads it as vec4s, all do.
-  const bound = new Set([...alone.values()].flatMap((body) => [...body.vectorTensors]));
-  const bodies = [...alone].map(([i, body]) => {
-    const part = kernel.parts[i]!;
+  const bound = new Set(alone.flatMap((body) => [...body.vectorTensors]));
+  const bodies = kernel.parts.map((part, i) => {
+    const body = alone[i]!;
     const own = part.tensors.filter((t) => bound.has(t.tensor));
-    const agrees = own.every((t) => body.vectorTensors.has(t.tensor));
-    return [i, agrees ? body : bodyOf(part, bound)] as const;
+    return own.every((t) => body.vectorTensors.has(t.tensor)) ? body : bodyOf(part, bound);
   });
-  return writeModuleOfParts(kernel, new Map(bodies));
+  return writeModuleOfParts(kernel, bodies);
 }
 
 /** @param bound tensors that are arrays of vec4 whether this kernel reads them so or not */

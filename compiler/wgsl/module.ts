@@ -81,21 +81,17 @@ export function writeModule(kernel: Kernel, body: KernelBody): string {
   ].join("\n");
 }
 
-/**
- * A whole WGSL module of several bodies: a function each, called by the workgroups of its range.
- * @param bodies by index into the kernel's parts; those left out are not computed
- */
-export function writeModuleOfParts(kernel: BesideKernel, bodies: ReadonlyMap<number, KernelBody>): string {
+/** A whole WGSL module of several bodies: a function each, called by the workgroups of its range. */
+export function writeModuleOfParts(kernel: BesideKernel, bodies: readonly KernelBody[]): string {
   const ends: number[] = [];
   for (const part of kernel.parts) ends.push((ends.at(-1) ?? 0) + launchOf(part).workgroups);
   const startOf = (i: number): number => ends[i - 1] ?? 0;
-  const all = [...bodies.values()];
   return [
-    ...head(kernel, new Set(all.flatMap((body) => [...body.vectorTensors]))),
-    ...new Set(all.flatMap((body) => body.workgroupVariables)),
+    ...head(kernel, new Set(bodies.flatMap((body) => [...body.vectorTensors]))),
+    ...new Set(bodies.flatMap((body) => body.workgroupVariables)),
     "",
-    ...declarations(all.flatMap((body) => [...body.emitter.functions.values()])),
-    ...[...bodies].flatMap(([i, body]) => {
+    ...declarations(bodies.flatMap((body) => [...body.emitter.functions.values()])),
+    ...bodies.flatMap((body, i) => {
       const part = kernel.parts[i]!;
       return [
         `// workgroups ${startOf(i)} to ${ends[i]! - 1}: ${part.name}`,
@@ -106,11 +102,9 @@ export function writeModuleOfParts(kernel: BesideKernel, bodies: ReadonlyMap<num
       ];
     }),
     ...entryPoint(kernel),
-    ...[...bodies.keys()].map((i) => {
+    ...ends.map((end, i) => {
       const own = i === 0 ? "workgroup" : `workgroup - ${startOf(i)}`;
-      const isBehind = i === 0 || bodies.has(i - 1);
-      const inRange = `${isBehind ? "" : `workgroup >= ${startOf(i)} && `}workgroup < ${ends[i]}`;
-      return `  if (${inRange}) { part_${i}(${own}, local); return; }`;
+      return `  if (workgroup < ${end}) { part_${i}(${own}, local); return; }`;
     }),
     "}",
     "",

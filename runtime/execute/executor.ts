@@ -220,11 +220,7 @@ class DeviceExecutor implements Executor {
               endOfPassWriteIndex: 2 * inSet + 1,
             },
           });
-          pass.setBindGroup(0, step.group);
-          for (const pipeline of step.compiled.pipelines) {
-            pass.setPipeline(pipeline);
-            pass.dispatchWorkgroups(...step.workgroups);
-          }
+          dispatchStages(pass, step);
           pass.end();
           index += 1;
         }
@@ -295,14 +291,21 @@ class DeviceExecutor implements Executor {
         continue;
       }
       pass ??= encoder.beginComputePass();
-      pass.setBindGroup(0, step.group);
-      for (const pipeline of step.compiled.pipelines) {
-        pass.setPipeline(pipeline);
-        pass.dispatchWorkgroups(...step.workgroups);
-      }
+      dispatchStages(pass, step);
       this.#dispatches += 1;
     }
     pass?.end();
+  }
+}
+
+function dispatchStages(
+  pass: GPUComputePassEncoder,
+  { compiled, group, workgroups }: Extract<RecordedStep, { readonly kind: "dispatch" }>,
+): void {
+  pass.setBindGroup(0, group);
+  for (const stage of compiled.stages) {
+    pass.setPipeline(stage.pipeline);
+    pass.dispatchWorkgroups(...(stage.workgroups ?? workgroups));
   }
 }
 

@@ -3,9 +3,15 @@ import { type KilnDevice, patiently, shaderStageCompute } from "../device/index.
 import { KilnError, messageOf } from "../errors.ts";
 
 export interface CompiledKernel {
-  /** Run one after the other, with one bind group and as many workgroups: one, or the kernel's drafts until it is compiled itself. */
-  readonly pipelines: readonly GPUComputePipeline[];
+  /** Run one after the other, with one bind group: the kernel itself, or its drafts until it is compiled. */
+  readonly stages: readonly Stage[];
   readonly layout: GPUBindGroupLayout;
+}
+
+export interface Stage {
+  readonly pipeline: GPUComputePipeline;
+  /** Of a draft. The kernel itself has as many as the dispatch says. */
+  readonly workgroups: readonly [number, number, number] | undefined;
 }
 
 /** The kernels of a program on a device. */
@@ -54,16 +60,21 @@ export async function compileKernels(
     return made;
   };
 
-  const compileModule = async (kernel: ProgramKernel, code: string): Promise<GPUComputePipeline> => {
+  const compileModule = async (
+    kernel: ProgramKernel,
+    code: string,
+    workgroups: Stage["workgroups"],
+  ): Promise<Stage> => {
     const module = kiln.device.createShaderModule({ label: kernel.name, code });
     const problem = await shaderProblem(kernel.name, code, module);
     if (problem !== undefined) throw problem;
     try {
-      return await kiln.device.createComputePipelineAsync({
+      const pipeline = await kiln.device.createComputePipelineAsync({
         label: kernel.name,
         layout: layoutOf(kernel).pipeline,
         compute: { module, entryPoint: "main" },
       });
+      return { pipeline, workgroups };
     } catch (thrown) {
       kiln.throwIfFailed();
       throw new KilnError(
@@ -85,9 +96,13 @@ export async function compileKernels(
       );
     }
     const drafts = withDrafts ? kernel.drafts : undefined;
-    const pipelines = await Promise.all((drafts ?? [kernel.wgsl]).map((code) => compileModule(kernel, code)));
+    const stages = await Promise.all(
+      drafts === undefined
+        ? [compileModule(kernel, kernel.wgsl, undefined)]
+        : drafts.map(({ wgsl, workgroups }) => compileModule(kernel, wgsl, workgroups)),
+    );
     const layout = layoutOf(kernel).group;
-    return [index, { kernel, pipelines, layout, isDraft: drafts !== undefined }];
+    return [index, { kernel, stages, layout, isDraft: drafts !== undefined }];
   };
   const guarded = async <T>(work: () => readonly Promise<T>[]): Promise<readonly T[]> => {
     // Shader errors are read from the module itself; the scope keeps them from being reported once more.
@@ -112,9 +127,9 @@ export async function compileKernels(
         if (!compiled.isDraft) continue;
         if (!isWanted()) return;
         const { kernel } = compiled;
-        const pipelines = await guarded(() => [compileModule(kernel, kernel.wgsl)]);
+        const stages = await guarded(() => [compileModule(kernel, kernel.wgsl, undefined)]);
         if (!isWanted()) return;
-        compiled.pipelines = pipelines;
+        compiled.stages = stages;
         compiled.isDraft = false;
       }
     },
@@ -124,7 +139,7 @@ export async function compileKernels(
 /** What a recorded step points at: its pipelines change under it. */
 interface Compiled {
   readonly kernel: ProgramKernel;
-  pipelines: readonly GPUComputePipeline[];
+  stages: readonly Stage[];
   readonly layout: GPUBindGroupLayout;
   isDraft: boolean;
 }

@@ -14,7 +14,7 @@ import type { CompiledKernel } from "./pipelines.ts";
 export type RecordedStep =
   | {
       readonly kind: "dispatch";
-      /** Read at every run: its pipelines may change in between. */
+      /** Read at every run: its stages may change in between. */
       readonly compiled: CompiledKernel;
       readonly group: GPUBindGroup;
       readonly workgroups: readonly [number, number, number];
