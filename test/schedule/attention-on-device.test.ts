@@ -129,7 +129,8 @@ function leavesOf(graph: Graph) {
   for (const node of graph.nodes) {
     if (node.op !== "input" && node.op !== "parameter") continue;
     const count = node.type.shape.reduce((n, size) => n * size, 1);
-    const draw = () => (node.type.dtype === "i32" ? 1 + Math.floor(3 * random()) : 2 * random() - 1);
+    // Lengths of two keys and more: of a single key's weight, always 1, the gradient is nothing but rounding.
+    const draw = () => (node.type.dtype === "i32" ? 2 + Math.floor(3 * random()) : 2 * random() - 1);
     const value = tensor(node.type, Array.from({ length: count }, draw));
     (node.op === "input" ? inputs : parameters).set(node.attrs.name, value);
   }

@@ -8,6 +8,8 @@ import { buildRandomGraph, graphNumbers } from "../graph/random-graph.ts";
 import { greatest, greatestDifference, roundingBounds } from "./rounding.ts";
 import { runOnDevice } from "./run-graph.ts";
 
+const RUNS = Number(process.env.KILN_RANDOM_GRAPHS ?? 60);
+
 describe("random graphs with their gradients, on a device, against the float64 reference", () => {
   let kiln: KilnDevice;
   beforeAll(async () => {
@@ -18,7 +20,7 @@ describe("random graphs with their gradients, on a device, against the float64 r
   test.each([
     ["fused", true],
     ["unfused", false],
-  ] as const)("%s", { timeout: 240_000 }, async (_name, fuse) => {
+  ] as const)("%s", { timeout: 4000 * RUNS }, async (_name, fuse) => {
     await fc.assert(
       fc.asyncProperty(graphNumbers, async (numbers) => {
         const { graph, leaves } = buildRandomGraph(numbers, (b, objective, parameters) => {
@@ -34,7 +36,7 @@ describe("random graphs with their gradients, on a device, against the float64 r
           expect(difference, name).toBeLessThanOrEqual(bounds.get(name)!);
         }
       }),
-      { numRuns: Number(process.env.KILN_RANDOM_GRAPHS ?? 60), seed: 7, endOnFailure: true },
+      { numRuns: RUNS, seed: 7, endOnFailure: true },
     );
   });
 
