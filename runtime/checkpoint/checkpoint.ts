@@ -1,4 +1,4 @@
-import type { DataRequest, Program } from "../../compiler/program/index.ts";
+import type { DataRequest, Program, Tuning } from "../../compiler/program/index.ts";
 import { KilnError } from "../errors.ts";
 import { isRecord } from "./safetensors.ts";
 import { readTensorFile, type StoredTensor, verifyChecksum, writeTensorFile } from "./tensor-file.ts";
@@ -21,6 +21,8 @@ export interface CheckpointContents {
   readonly overrides: Program["overrides"];
   /** Bytes: the limit that the program was compiled for. */
   readonly memoryBytes?: number;
+  /** What measurements decided about the program's kernels: with others, sums would be rounded in another order. */
+  readonly tuning?: Tuning;
   /** Tokens by id. */
   readonly vocabulary: readonly string[];
   readonly tensors: ReadonlyMap<string, StoredTensor>;
@@ -57,6 +59,7 @@ export async function saveCheckpoint(path: string, contents: CheckpointContents)
     data: JSON.stringify(contents.data),
     overrides: JSON.stringify(contents.overrides),
     ...(contents.memoryBytes !== undefined && { memoryBytes: String(contents.memoryBytes) }),
+    ...(contents.tuning !== undefined && { tuning: JSON.stringify(contents.tuning) }),
     sources: JSON.stringify(contents.sources),
     vocabulary: JSON.stringify(contents.vocabulary),
   });
@@ -102,6 +105,7 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
     sources: json("sources", isSources),
     overrides: json("overrides", isTexts),
     ...(metadata.memoryBytes !== undefined && { memoryBytes: json("memoryBytes", isCount) }),
+    ...(metadata.tuning !== undefined && { tuning: json("tuning", isTexts) }),
     vocabulary: json("vocabulary", isStrings),
     tensors,
   };

@@ -4,7 +4,7 @@
 // Guarantees: a real GPU comes before the software device; a lost device and uncaught errors surface as `KilnError`.
 // Start reading at: open.ts.
 export type { FoundAdapter } from "./node.ts";
-export { findAdapter, type KilnDevice, type OpenOptions, openDevice } from "./open.ts";
+export { type AdapterIdentity, findAdapter, type KilnDevice, type OpenOptions, openDevice } from "./open.ts";
 export { patiently } from "./patience.ts";
 export { defaultGpuProfile, softwareProfile } from "./profile.ts";
 export { bufferUsage, mapModeRead, shaderStageCompute } from "./usage.ts";

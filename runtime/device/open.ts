@@ -13,6 +13,15 @@ export interface OpenOptions {
   readonly checked?: boolean;
 }
 
+/** Whose driver for which device it is: what measured speeds hold for. WebGPU, `GPUAdapterInfo`; a browser may leave all empty. */
+export interface AdapterIdentity {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  /** With Vulkan, the driver and its version. */
+  readonly description: string;
+}
+
 /** An open WebGPU device. Close it: a live device keeps a Node process running. */
 export interface KilnDevice {
   readonly device: GPUDevice;
@@ -20,6 +29,7 @@ export interface KilnDevice {
   /** What a person calls it, e.g. `NVIDIA H100` or `SwiftShader (software)`. */
   readonly name: string;
   readonly isSoftware: boolean;
+  readonly adapter: AdapterIdentity;
   /** One line for a person: which device was taken and, for the software device, how to get a real one. */
   readonly notice: string;
   /** Of `timestamp-query` and `subgroups`, those the device has. */
@@ -96,6 +106,11 @@ function nameOf(adapter: GPUAdapter): string {
   return adapter.info.isFallbackAdapter ? `${name} (software)` : name || "unnamed GPU";
 }
 
+function identityOf({ info }: GPUAdapter): AdapterIdentity {
+  const { vendor, architecture, device, description } = info;
+  return { vendor, architecture, device, description };
+}
+
 function wrapDevice(
   gpu: GPU,
   device: GPUDevice,
@@ -131,6 +146,7 @@ function wrapDevice(
     profile: profileOf(device.limits, isSoftware),
     name,
     isSoftware,
+    adapter: identityOf(adapter),
     notice: isSoftware
       ? `device: ${name}; slow, it computes on the processor: for a real GPU install its Vulkan driver`
       : `device: ${name}`,

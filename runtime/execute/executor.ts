@@ -9,6 +9,8 @@ import { asTyped, byteLength, checkInput, type InputFields, type Outputs } from 
 export interface RunOptions {
   /** The outputs to bring back; without it, all. */
   readonly outputs?: readonly string[];
+  /** How often the entry's steps are encoded, to time them; its inputs are written once. Default 1. */
+  readonly repeat?: number;
 }
 
 /** What was done since the executor was made. */
@@ -51,6 +53,12 @@ export interface Executor {
    * @throws KilnError `usage` for a missing input or one of the wrong length or type; `machine` through the promise
    */
   run(entry: EntryName, inputs: InputFields, options?: RunOptions): Promise<Outputs>;
+  /**
+   * Runs some steps of the entry alone, on what its buffers hold: inputs are not written, nothing is brought back.
+   * @param from the first step, counted from 0
+   * @param to behind the last
+   */
+  runSteps(entry: EntryName, from: number, to: number): Promise<void>;
   /**
    * Runs the entry once with every dispatch timed on the device.
    * @throws KilnError `machine` where the device has no `timestamp-query`
@@ -147,7 +155,7 @@ class DeviceExecutor implements Executor {
     // Scopes are popped before this function returns, so runs that overlap do not mix theirs.
     const submitted = this.kiln.checked(`the entry \`${name}\``, () => {
       const encoder = this.kiln.device.createCommandEncoder({ label: name });
-      this.#encode(encoder, recorded.steps);
+      for (let turn = 0; turn < (options.repeat ?? 1); turn++) this.#encode(encoder, recorded.steps);
       const ranges = places.map((place) => ({
         source: this.memory.buffer(place.buffer),
         offsetBytes: place.offsetBytes,
@@ -171,6 +179,16 @@ class DeviceExecutor implements Executor {
         ]),
       );
     });
+  }
+
+  async runSteps(name: EntryName, from: number, to: number): Promise<void> {
+    const { steps } = this.#entry(name);
+    await this.kiln.checked(`steps ${from} to ${to - 1} of \`${name}\``, () => {
+      const encoder = this.kiln.device.createCommandEncoder({ label: name });
+      this.#encode(encoder, steps.slice(from, to));
+      this.kiln.device.queue.submit([encoder.finish()]);
+    });
+    this.#submits += 1;
   }
 
   async profile(name: EntryName, inputs: InputFields): Promise<readonly DispatchTime[]> {

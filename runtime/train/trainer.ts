@@ -264,6 +264,7 @@ class DeviceTrainer implements Trainer {
         sources: program.sources,
         overrides: program.overrides,
         ...(program.memoryBytes !== undefined && { memoryBytes: program.memoryBytes }),
+        ...(program.tuning !== undefined && { tuning: program.tuning }),
         vocabulary: this.#batches.vocabulary,
         tensors: await stateTensors(program, this.executor.memory),
       });

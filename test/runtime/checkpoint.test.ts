@@ -67,6 +67,7 @@ function contents(step: number): CheckpointContents {
     sources: [{ path: "models/bert.bert", text: 'setting a: string = "\u{1F525} \\" \n"' }],
     overrides: { vocab: "8000" },
     memoryBytes: 2 ** 31,
+    tuning: { "map 64 #0123456789abcdef": "4 vectors an invocation, workgroups of 16" },
     vocabulary: ["<unk>", "\uFEFF", '"sha256":"', "straße"],
     tensors: new Map([
       ["encoder.weight", stored("F32", [2, 3], new Uint8Array(values.buffer))],

@@ -105,6 +105,26 @@ describe("createExecutor", () => {
     expect(overlapped.at(-1)).toBeLessThan((overlapped[0] ?? 0) / 2);
   });
 
+  it("repeats an entry within one submit", async () => {
+    const program = lineProgram({ batch: 8, accumulate: 1 });
+    const { fields } = await lineBatches(8).next();
+    const lossAfter = async (runs: readonly number[]) => {
+      const executor = await createExecutor(program, kiln, { entries: ["train"] });
+      await executor.memory.initialize(1);
+      let loss = Number.NaN;
+      for (const repeat of runs)
+        loss = (await executor.run("train", fields, { repeat }))["loss.square"]?.data[0] ?? Number.NaN;
+      const { submits, dispatches } = executor.counters;
+      executor.destroy();
+      return { loss, submits, dispatches };
+    };
+    const once = await lossAfter([1, 1, 1, 1, 1]);
+    const together = await lossAfter([2, 3]);
+    expect(together).toEqual({ ...once, submits: 2 });
+    expect(once.submits).toBe(5);
+    expect((await lossAfter([1, 0])).dispatches).toBe(once.dispatches / 5);
+  });
+
   it("makes only what the chosen entries need", async () => {
     const executor = await createExecutor(lineProgram({ batch: 4, accumulate: 1 }), kiln, {
       entries: ["encode"],
