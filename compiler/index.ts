@@ -34,6 +34,7 @@ import {
   type Schedule,
   TensorTooLargeError,
   UnknownVariantError,
+  type UnknownVariants,
 } from "./schedule/index.ts";
 import { analyze, type LoadFile, type TypedModel } from "./semantics/index.ts";
 import {
@@ -79,6 +80,8 @@ export interface CompileOptions extends CheckOptions {
   readonly memoryBytes?: number;
   /** Kernels' variants as they were measured on the device, see `Tuning`. Default: none, the cost model decides. */
   readonly tuning?: Tuning;
+  /** What to do where a kernel does not have the variant that `tuning` names. Default `refuse`: an error. */
+  readonly unknownVariants?: UnknownVariants;
   /** Default: all that the spec's training needs, and `evaluate` and `encode`. */
   readonly entries?: readonly EntryName[];
   /** Verifies the graph between passes and the finished plan (tests do). Default false. */
@@ -109,6 +112,8 @@ export interface CompileResult extends CheckResult {
   readonly program?: Program;
   /** Given with `memoryBytes`. */
   readonly memory?: MemoryReport;
+  /** Choices of `tuning` that were ignored, as their kernels cannot have them. */
+  readonly ignoredTuning?: Tuning;
   /** Texts of the stages of every entry, for people. Computed when asked for. */
   readonly stages?: {
     readonly graph: () => string;
@@ -185,7 +190,17 @@ export function compile(root: string, options: CompileOptions): CompileResult {
       schedule: () => text(plans, (plan) => printSchedule(plan.schedule) + plan.decisions.join("")),
       schedules,
     };
-    return { ...result, program, ...(options.memoryBytes !== undefined && { memory }), stages, timings };
+    const ignored = Object.fromEntries(
+      [...schedules.values()].flatMap((s) => Object.entries(s.ignored ?? {})),
+    );
+    return {
+      ...result,
+      program,
+      ...(options.memoryBytes !== undefined && { memory }),
+      ...(Object.keys(ignored).length > 0 && { ignoredTuning: ignored }),
+      stages,
+      timings,
+    };
   } catch (thrown) {
     const diagnostic = refusalOf(thrown, result.sources[0]?.name ?? root);
     if (diagnostic === undefined) throw thrown;
@@ -231,6 +246,7 @@ function planModel(model: TypedModel, options: CompileOptions, timed: Timed): Pl
     fuse: options.fuse ?? true,
     without: options.without ?? [],
     ...(options.tuning !== undefined && { tuning: options.tuning }),
+    ...(options.unknownVariants !== undefined && { unknownVariants: options.unknownVariants }),
   };
   const { memoryBytes } = options;
   const plans = timed("schedule", () =>

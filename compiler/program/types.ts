@@ -21,7 +21,7 @@ export interface DeviceProfile {
 
 /**
  * How kernels are written, where it was measured: a kernel's key (see `compiler/schedule/variants.ts`) to the name of one of
- * the variants that it can have. Keys of kernels that a program does not have are ignored.
+ * the variants that it can have, or to `one op a kernel` where it was wrong on the device. Keys of kernels that a program does not have are ignored.
  */
 export type Tuning = Readonly<Record<string, string>>;
 

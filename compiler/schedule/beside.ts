@@ -163,7 +163,7 @@ function runBeside(context: BuildContext, dispatches: readonly Dispatch<PartKern
     flops: kernels.reduce((n, part) => n + part.flops, 0),
     parts: kernels.map((part) => ({ ...part, tensors: part.tensors.map((t) => bound.get(t.tensor)!) })),
   };
-  return joined(context, kernel, sorted);
+  return { ...joined(context, kernel, sorted), nodesOfParts: sorted.map(({ nodes }) => nodes) };
 }
 
 /** The tensors of several kernels, each once, under names that differ and with one access a buffer. */

@@ -13,6 +13,8 @@ export interface Dispatch<K extends Kernel = Kernel> {
   /** What is computed in it. */
   readonly groups: readonly Group[];
   readonly nodes: readonly NodeId[];
+  /** The same by part, where the kernel has parts. */
+  readonly nodesOfParts?: readonly (readonly NodeId[])[];
   /** Each tensor of each kernel that was built counts once, whether they share a dispatch or not. */
   readonly bytesRead: number;
   readonly bytesWritten: number;
@@ -33,8 +35,14 @@ export function dispatchOf(context: BuildContext, kernel: PartKernel, group: Gro
     nodes: provenanceOf(context, group).nodes,
     bytesRead: bytes(kernel.tensors.filter((t) => read.has(t.tensor))),
     bytesWritten: bytes(kernel.tensors.filter((t) => written.has(t.tensor))),
-    turn: Math.max(...group.vertices.map((vertex) => context.plan.turnOf(vertex))),
+    turn: turnOf(context, group),
   };
+}
+
+/** What is kept apart has a turn of its own. */
+function turnOf({ work, plan }: BuildContext, { id, vertices }: Group): number {
+  if (vertices.some((vertex) => work.apart.has(vertex))) return -1 - id;
+  return Math.max(...vertices.map((vertex) => plan.turnOf(vertex)));
 }
 
 /** A gather touches no more elements of its table than it has results, a scatter no more than it has items. */

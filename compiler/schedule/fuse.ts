@@ -193,7 +193,8 @@ class Merger {
     const node = this.#work.node(id);
     const isSink = this.#streams.sinks.has(id);
     if (isSink && this.#joinStream(id)) return;
-    if (enabled && !isSink) {
+    const mayJoin = enabled && !this.#work.apart.has(id);
+    if (mayJoin && !isSink) {
       for (const group of this.#candidates(id)) {
         if (this.#join(group, id)) return;
       }
@@ -202,7 +203,7 @@ class Merger {
     if (isHero(node)) kind = node.op === "scatter_add" ? "segment" : "row";
     if (isHero(node) && this.#isTileable(id)) kind = "matmul";
     if (isSink) kind = this.#streams.sinks.get(id)!.stream === "batch" ? "score_sum" : "stream";
-    if (enabled && kind === "matmul" && this.#rules.has("sums") && this.#takeInSum(id)) return;
+    if (mayJoin && kind === "matmul" && this.#rules.has("sums") && this.#takeInSum(id)) return;
     const group: Group = {
       id: this.groups.length,
       kind,
@@ -252,7 +253,7 @@ class Merger {
       return isAlone && summed.length === axes.k.length && summed.every((label) => axes.k.includes(label));
     });
     const group = sum === undefined ? undefined : this.groupOf.get(sum);
-    if (sum === undefined || group === undefined || group.kind !== "row") return false;
+    if (sum === undefined || group === undefined || group.kind !== "row" || work.apart.has(sum)) return false;
     if (this.#barriers.separate(group.vertices, id)) return false;
     for (const source of this.#sources.get(id)!) {
       for (const producer of producersOf(work, source)) {
@@ -354,6 +355,8 @@ class Merger {
       return false;
     };
     if (this.#barriers.separate(group.vertices, id)) return refuse("it is computed again, later");
+    if (this.#work.apart.has(group.vertices[0]!))
+      return refuse("the kernel of both was wrong on this device");
     const fit = this.#fits(group, id);
     if (fit !== true) return refuse(fit);
     const rule = this.#ruleOf(group, id);

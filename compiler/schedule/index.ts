@@ -9,6 +9,7 @@ import type { BufferRange, DeviceProfile, TensorPlace, Tuning } from "../program
 import { mergeDispatches } from "./beside.ts";
 import { chunkLongScores } from "./chunks.ts";
 import { type Dispatch, dispatchOf } from "./dispatch.ts";
+import { dispatchValues } from "./dispatch-values.ts";
 import { type FusionPlan, fuse, type Group } from "./fuse.ts";
 import { overwriteAtPeak } from "./in-place.ts";
 import { type BuildContext, buildKernel, type PlanTensor } from "./kernels.ts";
@@ -24,16 +25,24 @@ import { splitLongReductions, splitSums, splitWideConcats } from "./split.ts";
 import { splitContractions } from "./split-contractions.ts";
 import { findStreams, NO_STREAMS } from "./streams.ts";
 import { orderGroups, TensorHomes } from "./tensors.ts";
-import { tuned } from "./tuning.ts";
+import { distrustedNodes, ONE_OP_A_KERNEL, tuned, type UnknownVariants } from "./tuning.ts";
 import { WorkGraph } from "./work-graph.ts";
 
 export { type DataFlow, dataFlowOf } from "./data-flow.ts";
+export type { DispatchValues, StoredValue } from "./dispatch-values.ts";
 export { draftsOf } from "./draft.ts";
 export { planMemory } from "./memory.ts";
 export { kernelShape, printSchedule } from "./print.ts";
 export { type FusionRule, fusionRuleNames, fusionRules, isFusionRule } from "./rules.ts";
 export type { Apart, ArenaTensor, Schedule, ScheduledDispatch, ScheduledStep, Unfused } from "./schedule.ts";
-export { type KernelProblem, problemsOf, UnknownVariantError, withVariant } from "./tuning.ts";
+export {
+  type KernelProblem,
+  ONE_OP_A_KERNEL,
+  problemsOf,
+  UnknownVariantError,
+  type UnknownVariants,
+  withVariant,
+} from "./tuning.ts";
 
 export interface ScheduleOptions {
   /** False: one kernel an op (constants, counters, broadcasts and reshapes aside). */
@@ -44,6 +53,8 @@ export interface ScheduleOptions {
   readonly savesMemory?: boolean;
   /** Variants that were measured to be the best. Default: none, the cost model decides. */
   readonly tuning?: Tuning;
+  /** Default `refuse`. */
+  readonly unknownVariants?: UnknownVariants;
 }
 
 /** WebGPU guarantees this much alignment of bound sizes for vec4 access. */
@@ -74,10 +85,55 @@ export function schedulePrepared(
   profile: DeviceProfile,
   options: ScheduleOptions,
 ): { readonly schedule: Schedule; readonly use: MemoryUse } {
+  const { tuning } = options;
+  if (tuning === undefined) {
+    const { context, dispatches, apart } = planDispatches(graph, profile, options, new Set());
+    return layOut(context, dispatches, apart);
+  }
+  const { plan, distrusted } = planTrusted(graph, profile, options, tuning);
+  const made = tuned(plan.dispatches, tuning, profile, options.unknownVariants ?? "refuse");
+  const { schedule: laid, use } = layOut(plan.context, made.dispatches, plan.apart);
+  return { schedule: { ...laid, tuned: { ...made.chosen, ...distrusted }, ignored: made.ignored }, use };
+}
+
+interface DispatchPlan {
+  readonly context: BuildContext;
+  readonly dispatches: readonly Dispatch[];
+  readonly apart: readonly Apart[];
+}
+
+/** A plan without the kernels that tuning data has as wrong on the device; @returns also those that it would have had. */
+function planTrusted(
+  graph: Graph,
+  profile: DeviceProfile,
+  options: ScheduleOptions,
+  tuning: Tuning,
+): { readonly plan: DispatchPlan; readonly distrusted: Tuning } {
+  const keptApart = new Set<NodeId>();
+  const distrusted: Record<string, string> = {};
+  for (;;) {
+    const plan = planDispatches(graph, profile, options, keptApart);
+    const before = keptApart.size;
+    for (const [key, nodes] of options.fuse ? distrustedNodes(plan.dispatches, tuning) : []) {
+      distrusted[key] = ONE_OP_A_KERNEL;
+      for (const node of nodes) keptApart.add(node);
+    }
+    // What one op makes of another's kernel may be distrusted as well; a kernel of one op stays.
+    if (keptApart.size === before) return { plan, distrusted };
+  }
+}
+
+/** @param keptApart nodes that are computed by a kernel each */
+function planDispatches(
+  graph: Graph,
+  profile: DeviceProfile,
+  options: ScheduleOptions,
+  keptApart: ReadonlySet<NodeId>,
+): DispatchPlan {
   const maxBindings = profile.maxStorageBuffersPerShaderStage;
   const { fuse: enabled, savesMemory = false } = options;
   const rules = rulesWithout(options.without ?? []);
-  const work = new WorkGraph(graph);
+  const work = new WorkGraph(graph, keptApart);
   const streams = enabled && rules.has("attention") ? findStreams(work, maxBindings) : NO_STREAMS;
   const realized = chooseRealized(work, streams, enabled, maxBindings, rules);
   const planned = (countsUpdatesInPlace: boolean): Plan => {
@@ -92,13 +148,9 @@ export function schedulePrepared(
   const hopeful = planned(true);
   const fits = hopeful.built.every(({ kernel }) => kernel.tensors.length <= maxBindings);
   const { context, built } = fits ? hopeful : planned(false);
-  const { dispatches, apart } = enabled
-    ? mergeDispatches(context, built, rules, !savesMemory)
-    : { dispatches: built, apart: [] };
-  if (options.tuning === undefined) return layOut(context, dispatches, apart);
-  const made = tuned(dispatches, options.tuning, profile);
-  const { schedule: laid, use } = layOut(context, made.dispatches, apart);
-  return { schedule: { ...laid, tuned: made.chosen }, use };
+  return enabled
+    ? { context, ...mergeDispatches(context, built, rules, !savesMemory) }
+    : { context, dispatches: built, apart: [] };
 }
 
 /** The graph with reductions and concatenations as kernels can take them; sums that a walk over scores takes stay whole. */
@@ -215,6 +267,13 @@ function layOut(
     }
   };
 
+  const storedRange = (id: number): BufferRange | undefined => {
+    const home = homes.homeOf(id);
+    const base = home.kind === "piece" ? home.of : id;
+    const isPlaced = (home.kind !== "arena" && home.kind !== "piece") || memory.places.has(base);
+    return isPlaced ? rangeOf(id) : undefined;
+  };
+
   const steps: ScheduledStep[] = [];
   for (const { kernel, label, bytesRead, bytesWritten, nodes } of dispatches) {
     for (const part of partsOf(kernel)) {
@@ -249,6 +308,7 @@ function layOut(
       ...[...packNames].map(([id, name]) => ({ name, sizeBytes: bytesOf(id) })),
     ],
     nodes: work.nodes,
+    values: dispatchValues(context, dispatches, storedRange),
     unfused: refusalsOf(context, dispatches),
     apart,
     arenaTensors: live.map(({ id, first, last }) => {

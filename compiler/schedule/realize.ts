@@ -112,9 +112,10 @@ export function chooseRealized(
     }
     cost[node.id] = own;
     reads[node.id] = [...sources];
-    const choose = fuse
-      ? worthRealizing(work, node, own, reads[node.id]!, readers[node.id]!) || isRuledOut(work, node, rules)
-      : !(node.op === "constant" || node.op === "iota" || isFree(node));
+    const choose =
+      fuse && !work.apart.has(node.id)
+        ? worthRealizing(work, node, own, reads[node.id]!, readers[node.id]!) || isRuledOut(work, node, rules)
+        : !(node.op === "constant" || node.op === "iota" || isFree(node));
     const isInterior = streams.interior.has(node.id);
     if (work.isRequired(node.id) || isHero(node) || (choose && !isInterior)) realized.add(node.id);
   }

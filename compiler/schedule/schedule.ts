@@ -1,6 +1,7 @@
 import type { Node, NodeId } from "../graph/index.ts";
 import type { Kernel } from "../kernel/index.ts";
 import type { BufferRange, TensorPlace, Tuning } from "../program/index.ts";
+import type { DispatchValues } from "./dispatch-values.ts";
 
 /** One dispatch: a kernel, and the range that each of its tensors is bound to, in order. */
 export interface ScheduledDispatch {
@@ -58,9 +59,13 @@ export interface Schedule {
   readonly scratch: readonly { readonly name: string; readonly sizeBytes: number }[];
   /** The graph as it was scheduled, with long reductions split and copies added. */
   readonly nodes: readonly Node[];
+  /** What dispatches compute of what, for who wants to compute it another way. Those without a stored result have no row. */
+  readonly values: readonly DispatchValues[];
   readonly unfused: readonly Unfused[];
   readonly apart: readonly Apart[];
   readonly arenaTensors: readonly ArenaTensor[];
   /** The kernels' variants that tuning data decided, where they are not those of the cost model. Default: none. */
   readonly tuned?: Tuning;
+  /** Choices of the tuning data that their kernels cannot have. Default: none. */
+  readonly ignored?: Tuning;
 }

@@ -64,6 +64,12 @@ export function findStreams(work: WorkGraph, maxBindings: number): Streams {
     const found = growRegion(work, node, (other) => isScore(work, other));
     for (const id of found.scores) seen.add(id);
     if (found.escapes) continue;
+    if (
+      [found.scores, found.members, found.sinks.keys()].some((ids) =>
+        [...ids].some((id) => work.apart.has(id)),
+      )
+    )
+      continue;
     const region: StreamRegion = {
       shape: node.type.shape,
       scores: found.scores,

@@ -1,3 +1,4 @@
+import type { NodeId } from "../graph/index.ts";
 import { type Kernel, kernelIdentity, type PartKernel, partsOf } from "../kernel/index.ts";
 import { type DeviceProfile, shortHash, type Tuning } from "../program/index.ts";
 import type { Dispatch } from "./dispatch.ts";
@@ -23,6 +24,12 @@ export class UnknownVariantError extends Error {
   override readonly name = "UnknownVariantError";
 }
 
+/**
+ * In tuning data in place of a variant: the kernel was wrong on the device, whichever variant it was, and all that it would
+ * compute is computed by one kernel an op.
+ */
+export const ONE_OP_A_KERNEL = "one op a kernel";
+
 /** What can be tuned in a kernel: its parts, each by itself. */
 export function problemsOf(kernel: Kernel, profile: DeviceProfile): readonly KernelProblem[] {
   const parts = partsOf(kernel);
@@ -37,48 +44,78 @@ export function problemsOf(kernel: Kernel, profile: DeviceProfile): readonly Ker
  * @throws UnknownVariantError naming the variants that it has
  */
 export function withVariant(kernel: Kernel, key: string, variant: string, profile: DeviceProfile): Kernel {
-  return chosenFor(kernel, { [key]: variant }, profile).kernel;
+  return chosenFor(kernel, { [key]: variant }, profile, "refuse").kernel;
 }
+
+/** What to do with a variant that the kernel does not have: `ignore` keeps the cost model's. */
+export type UnknownVariants = "refuse" | "ignore";
 
 /**
  * Dispatches with the variants that the tuning data names.
- * @returns also the choices that are not the cost model's
- * @throws UnknownVariantError naming kernel, variant and the variants that it has
+ * @returns also the choices that are not the cost model's, and those that were ignored
+ * @throws UnknownVariantError naming kernel, variant and the variants that it has, unless they are to be ignored
  */
 export function tuned(
   dispatches: readonly Dispatch[],
   tuning: Tuning,
   profile: DeviceProfile,
-): { readonly dispatches: readonly Dispatch[]; readonly chosen: Tuning } {
+  unknown: UnknownVariants,
+): { readonly dispatches: readonly Dispatch[]; readonly chosen: Tuning; readonly ignored: Tuning } {
   const chosen: Record<string, string> = {};
+  const ignored: Record<string, string> = {};
   const made = dispatches.map((dispatch) => {
-    const found = chosenFor(dispatch.kernel, tuning, profile);
+    const found = chosenFor(dispatch.kernel, tuning, profile, unknown);
     Object.assign(chosen, found.chosen);
+    Object.assign(ignored, found.ignored);
     return found.kernel === dispatch.kernel ? dispatch : { ...dispatch, kernel: found.kernel };
   });
-  return { dispatches: made, chosen };
+  return { dispatches: made, chosen, ignored };
+}
+
+/** Nodes of the kernels that must not be, by the key of the kernel. */
+export function distrustedNodes(
+  dispatches: readonly Dispatch[],
+  tuning: Tuning,
+): ReadonlyMap<string, readonly NodeId[]> {
+  const found = new Map<string, readonly NodeId[]>();
+  if (!Object.values(tuning).includes(ONE_OP_A_KERNEL)) return found;
+  for (const { kernel, nodes, nodesOfParts = [nodes] } of dispatches) {
+    const parts = partsOf(kernel);
+    parts.forEach((part, i) => {
+      const key = keyOf(part, parts.length === 1);
+      if (Object.hasOwn(tuning, key) && tuning[key] === ONE_OP_A_KERNEL)
+        found.set(key, [...(found.get(key) ?? []), ...nodesOfParts[i]!]);
+    });
+  }
+  return found;
 }
 
 function chosenFor(
   kernel: Kernel,
   tuning: Tuning,
   profile: DeviceProfile,
-): { readonly kernel: Kernel; readonly chosen: Tuning } {
+  unknown: UnknownVariants,
+): { readonly kernel: Kernel; readonly chosen: Tuning; readonly ignored: Tuning } {
   const parts = partsOf(kernel);
   const isAlone = parts.length === 1;
   const chosen: Record<string, string> = {};
+  const ignored: Record<string, string> = {};
   const made = parts.map((part) => {
     const key = keyOf(part, isAlone);
     const wanted = Object.hasOwn(tuning, key) ? tuning[key] : undefined;
-    if (wanted === undefined || wanted === variantName(part)) return part;
+    if (wanted === undefined || wanted === ONE_OP_A_KERNEL || wanted === variantName(part)) return part;
     const variants = variantsOf(part, profile, isAlone);
     const variant = variants.find(({ name }) => name === wanted);
-    if (variant === undefined) throw unknownVariant(part, wanted, variants);
+    if (variant === undefined) {
+      if (unknown === "refuse") throw unknownVariant(part, wanted, variants);
+      ignored[key] = wanted;
+      return part;
+    }
     chosen[key] = wanted;
     return variant.make();
   });
-  if (Object.keys(chosen).length === 0) return { kernel, chosen };
-  return { kernel: kernel.kind === "beside" ? { ...kernel, parts: made } : made[0]!, chosen };
+  if (Object.keys(chosen).length === 0) return { kernel, chosen, ignored };
+  return { kernel: kernel.kind === "beside" ? { ...kernel, parts: made } : made[0]!, chosen, ignored };
 }
 
 function unknownVariant(

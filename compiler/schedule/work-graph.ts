@@ -13,6 +13,8 @@ import {
  */
 export class WorkGraph {
   readonly graph: Graph;
+  /** Nodes that no kernel may compute beside or within another: on this device a kernel that did was wrong. */
+  readonly apart: ReadonlySet<NodeId>;
   readonly nodes: Node[];
   readonly users: NodeId[][];
   /** Results that must end in memory of their own: node (after reshapes are stripped) by purpose. */
@@ -31,8 +33,9 @@ export class WorkGraph {
   readonly #updated = new Map<NodeId, string>();
   readonly #overlapping: ReadonlySet<NodeId>;
 
-  constructor(graph: Graph) {
+  constructor(graph: Graph, apart: ReadonlySet<NodeId> = new Set()) {
     this.graph = graph;
+    this.apart = apart;
     this.nodes = [...graph.nodes];
     this.users = graph.nodes.map(() => []);
     for (const node of graph.nodes) {

@@ -129,6 +129,7 @@ function mapsSchedule(profile: DeviceProfile, sizes: Sizes): Schedule {
       sizeBytes: 4 * Math.max(sizes.copied, sizes.chained),
     })),
     nodes: [],
+    values: [],
     unfused: [],
     apart: [],
     arenaTensors: [],
