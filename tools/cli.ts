@@ -9,6 +9,7 @@ import { addEvalCommand } from "./commands/eval.ts";
 import { addFetchCommand } from "./commands/fetch.ts";
 import { addFmtCommand } from "./commands/fmt.ts";
 import { addTrainCommand } from "./commands/train.ts";
+import { addTuneCommand } from "./commands/tune.ts";
 import { Console, type Streams } from "./console.ts";
 import { type ErrorReport, type ExitCode, explain, SpecFailure } from "./failure.ts";
 import type { CommonOptions } from "./options.ts";
@@ -47,6 +48,9 @@ export async function runCli(args: readonly string[], streams: Streams): Promise
     code = value;
   });
   addCompareCommand(program, open);
+  addTuneCommand(program, open, (value) => {
+    code = value;
+  });
   addCheckCommand(program, open);
   addCompileCommand(program, open);
   addEncodeCommand(program, open);

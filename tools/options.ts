@@ -13,11 +13,19 @@ export interface SpecOptions extends CommonOptions {
   readonly seed?: number;
 }
 
-/** What commands take that plan a training step. */
-export interface PlanOptions extends SpecOptions {
+/** What commands take that compile kernels for a device. */
+export interface KernelOptions extends SpecOptions {
+  /** A file of measured variants, or `none`. */
+  readonly tuning?: string;
+}
+
+export interface MemoryOptions {
   /** Bytes that all buffers on the device together may take. */
   readonly memory?: number;
 }
+
+/** What commands take that plan a training step. */
+export interface PlanOptions extends KernelOptions, MemoryOptions {}
 
 export function withJson(command: Command): Command {
   return command.option("--json", "print one JSON object on standard output, all else on standard error");
@@ -34,8 +42,23 @@ export function withSpecOptions(command: Command): Command {
     .option("--seed <n>", "seed of weights, data and dropout (default: 0)", wholeNumber(0, 0xffff_ffff));
 }
 
-export function withPlanOptions(command: Command): Command {
+/** Of `--verify`, for commands that train. */
+export const verifyHelp =
+  "first compare every kernel with its ops one by one on this device, and take apart those that are wrong; done once for a program";
+
+export function withKernelOptions(command: Command): Command {
   return withSpecOptions(command).option(
+    "--tuning <file>",
+    "write kernels as a file of `tune` has it, or none: as the cost model has it (default: what `tune` found on this device)",
+  );
+}
+
+export function withPlanOptions(command: Command): Command {
+  return withMemory(withKernelOptions(command));
+}
+
+export function withMemory(command: Command): Command {
+  return command.option(
     "--memory <size>",
     "plan within this much memory of the device, for instance 2GiB or 500MB, computing values again instead of keeping them",
     memorySize,

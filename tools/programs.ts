@@ -21,6 +21,14 @@ export interface OpenedProgram {
   readonly memory?: CompileResult["memory"];
 }
 
+/** @param options what comes too late, with a verb: `--tuning comes` */
+export function compiledAlready(path: string, options: string): Failure {
+  return new Failure(2, {
+    message: `${path} is compiled already: ${options} too late`,
+    hint: "give the .bert file, or compile it again with them",
+  });
+}
+
 /**
  * A program to run: compiled from a spec, or read from a file that `compile --emit program` wrote, without the compiler.
  * @throws Failure for a program file with settings to override, and for one that is damaged
@@ -33,10 +41,7 @@ export async function openProgram(
   if (!isProgramFile(path)) return await compileSpec(path, console, options);
   const isOverridden = Object.keys(options.settings).length > 0 || options.memoryBytes !== undefined;
   if (isOverridden || options.fuse === false) {
-    throw new Failure(2, {
-      message: `${path} is compiled already: --set, --memory and --no-fuse come too late`,
-      hint: "give the .bert file, or compile it again with them",
-    });
+    throw compiledAlready(path, "--set, --memory and --no-fuse come");
   }
   if (statSync(path, { throwIfNoEntry: false }) === undefined)
     throw new Failure(1, { message: `${path}: no such file`, file: path });

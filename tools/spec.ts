@@ -6,6 +6,7 @@ import type { CompileOptions, CompileResult } from "../compiler/index.ts";
 import type { DeviceProfile, Program } from "../compiler/program/index.ts";
 import type { Console } from "./console.ts";
 import { Failure, SpecFailure } from "./failure.ts";
+import type { ChosenTuning } from "./tuning/choose-tuning.ts";
 
 /** The folder that holds the shipped `lib/`. */
 const shippedFolder = fileURLToPath(new URL("../models", import.meta.url));
@@ -80,6 +81,8 @@ export interface SpecCompilation {
   readonly without?: CompileOptions["without"];
   /** Bytes that all buffers of the program together may take. */
   readonly memoryBytes?: number | undefined;
+  /** Default: none, the cost model decides. */
+  readonly tuning?: ChosenTuning | undefined;
   readonly data?: Readonly<Record<string, number>>;
   readonly entries?: CompileOptions["entries"];
   /** Default: the disk. */
@@ -108,10 +111,12 @@ export async function compileSpec(
     ...(options.fuse !== undefined && { fuse: options.fuse }),
     ...(options.without !== undefined && { without: options.without }),
     ...(options.memoryBytes !== undefined && { memoryBytes: options.memoryBytes }),
+    ...(options.tuning !== undefined && { tuning: options.tuning.variants, unknownVariants: "ignore" }),
     ...(options.data !== undefined && { data: options.data }),
     ...(options.entries !== undefined && { entries: options.entries }),
   });
   reportDiagnostics(result, console);
+  options.tuning?.noteIgnored(result.ignoredTuning);
   const { program, summary } = result;
   if (program === undefined || summary === undefined) {
     throw new Failure(1, {

@@ -10,6 +10,16 @@ export interface Captured {
   json(): Record<string, unknown>;
 }
 
+/** A stream that keeps what is written to it. */
+export class TextSink extends Writable {
+  text = "";
+
+  override _write(chunk: unknown, _encoding: string, done: () => void): void {
+    this.text += String(chunk);
+    done();
+  }
+}
+
 /** Runs a command line of `tools/run` in this process, as if no terminal were there. */
 export async function run(...args: readonly string[]): Promise<Captured> {
   return await capture(runCli, args);
@@ -20,22 +30,16 @@ export async function capture(
   main: (args: readonly string[], streams: Streams) => Promise<number>,
   args: readonly string[],
 ): Promise<Captured> {
-  const texts = { out: "", err: "" };
-  const sink = (name: keyof typeof texts): Writable =>
-    new Writable({
-      write(chunk, _encoding, done) {
-        texts[name] += String(chunk);
-        done();
-      },
-    });
-  const code = await main(args, { out: sink("out"), err: sink("err"), environment: {} });
+  const [out, err] = [new TextSink(), new TextSink()];
+  const code = await main(args, { out, err, environment: {} });
   return {
     code,
-    ...texts,
+    out: out.text,
+    err: err.text,
     json() {
-      if (!/^\{[^\n]*\}\n$/.test(texts.out))
-        throw new Error(`no single JSON object: ${texts.out}\n${texts.err}`);
-      return JSON.parse(texts.out) as Record<string, unknown>;
+      if (!/^\{[^\n]*\}\n$/.test(out.text))
+        throw new Error(`no single JSON object: ${out.text}\n${err.text}`);
+      return JSON.parse(out.text) as Record<string, unknown>;
     },
   };
 }

@@ -9,9 +9,16 @@ import { measureRoofline, type Roofline } from "../compare/roofline.ts";
 import { ablationTable, kernelTable, rooflineLine, sidesTable } from "../compare/tables.ts";
 import type { Console } from "../console.ts";
 import { Failure } from "../failure.ts";
-import { type PlanOptions, wholeNumber, withPlanOptions } from "../options.ts";
+import { type PlanOptions, verifyHelp, wholeNumber, withPlanOptions } from "../options.ts";
 import { shortName } from "../programs.ts";
-import { describeMemory } from "../training/describe.ts";
+import { describeMemory, describeModel } from "../training/describe.ts";
+import { type ChosenTuning, chooseTuning, noTuning } from "../tuning/choose-tuning.ts";
+import {
+  compileVerified,
+  type Verified,
+  verificationReport,
+  verifiedFile,
+} from "../verify/compile-verified.ts";
 
 interface CompareOptions extends PlanOptions {
   readonly steps: number;
@@ -20,6 +27,7 @@ interface CompareOptions extends PlanOptions {
   readonly ablateTime?: boolean;
   readonly profile: boolean;
   readonly html?: string;
+  readonly verify?: boolean;
 }
 
 /**
@@ -50,6 +58,7 @@ export function addCompareCommand(program: Command, open: (options: PlanOptions)
       defaultTolerance,
     )
     .option("--ablate-time", "also run the steps with each rule switched off, not only count them")
+    .option("--verify", verifyHelp)
     .option("--no-profile", "do not time single kernels nor measure what the device can do")
     .option(
       "--html <file>",
@@ -78,17 +87,21 @@ async function compare(spec: string, options: CompareOptions, console: Console):
   const sides: Contender[] = [];
   try {
     console.say(kiln.notice);
+    const chosen = await chooseTuning(options.tuning, kiln, console);
+    const verified = options.verify === true ? await verify(spec, options, chosen, kiln, console) : undefined;
+    const tuning = verified === undefined ? chosen : { ...(chosen ?? noTuning), variants: verified.tuning };
     const toCompare = { spec, set: options.set, seed: options.seed ?? 0, corpus: options.corpus };
     const add = async (
       fuse: boolean,
       without: readonly FusionRule[],
       memoryBytes?: number,
     ): Promise<Contender> => {
-      const side = await Contender.open(toCompare, { fuse, without, memoryBytes }, kiln, console);
+      const side = await Contender.open(toCompare, { fuse, without, memoryBytes, tuning }, kiln, console);
       sides.push(side);
       return side;
     };
     const fused = await add(true, [], options.memory);
+    console.say(describeModel(fused.compiled.program));
     console.say(`memory: ${describeMemory(fused.compiled.program, fused.compiled.memory)}`);
     const unfused = await add(false, []);
     const ablated = new Map<FusionRule, Contender>();
@@ -100,13 +113,13 @@ async function compare(spec: string, options: CompareOptions, console: Console):
     const entries = fused.trainingEntries;
     const rules: Partial<Record<FusionRule, Comparison>> = {};
     for (const rule of options.memory === undefined ? fusionRuleNames : []) {
-      const way = { fuse: true, without: [rule], entries };
+      const way = { fuse: true, without: [rule], entries, tuning };
       rules[rule] =
         ablated.get(rule)?.measured(undefined) ??
         planFigures((await compileWay(spec, options.set, way, kiln, console)).program);
     }
     await conclude(
-      { spec, kiln, fused, unfused, ablated: [...ablated.values()], rules, roofline },
+      { spec, kiln, fused, unfused, ablated: [...ablated.values()], rules, roofline, verified },
       options,
       console,
     );
@@ -114,6 +127,29 @@ async function compare(spec: string, options: CompareOptions, console: Console):
     for (const side of sides) await side.close();
     kiln.close();
   }
+}
+
+function verify(
+  spec: string,
+  options: CompareOptions,
+  chosen: ChosenTuning | undefined,
+  kiln: KilnDevice,
+  console: Console,
+): Promise<Verified> {
+  return verifiedFile(options.tuning).then((file) =>
+    compileVerified({
+      kiln,
+      console,
+      entries: ["accumulate", "train"],
+      tuning: chosen?.variants ?? {},
+      file,
+      compile: (variants) => {
+        const tuning = { ...(chosen ?? noTuning), variants };
+        const way = { fuse: true, without: [], memoryBytes: options.memory, tuning };
+        return compileWay(spec, options.set, way, kiln, console);
+      },
+    }),
+  );
 }
 
 /** Whoever goes first changes with every step: warm caches favour nobody. */
@@ -152,6 +188,7 @@ interface Outcome {
   readonly ablated: readonly Contender[];
   readonly rules: Readonly<Partial<Record<FusionRule, Comparison>>>;
   readonly roofline: Roofline | undefined;
+  readonly verified: Verified | undefined;
 }
 
 async function conclude(outcome: Outcome, options: CompareOptions, console: Console): Promise<void> {
@@ -175,6 +212,7 @@ async function conclude(outcome: Outcome, options: CompareOptions, console: Cons
     lossDifference: difference,
     equal,
     ...(memory !== undefined && { memory }),
+    ...(outcome.verified !== undefined && { verified: verificationReport(outcome.verified) }),
     ...(options.html !== undefined && { html: options.html }),
   };
   if (equal) console.result(report);

@@ -1,8 +1,7 @@
 import { type Command, Option } from "commander";
-import type { Program } from "../../compiler/program/index.ts";
+import type { DeviceProfile, Program } from "../../compiler/program/index.ts";
 import { writeAtomically } from "../atomic-file.ts";
 import type { Console } from "../console.ts";
-import { profileFor } from "../devices.ts";
 import { entriesOf, entryFigures } from "../entry-figures.ts";
 import { Failure } from "../failure.ts";
 import { type PlanOptions, withPlanOptions } from "../options.ts";
@@ -10,6 +9,7 @@ import { type Compiled, compileSpec } from "../spec.ts";
 import { renderTable } from "../terminal/table.ts";
 import { formatBytes, formatCount, formatDuration, formatFlops } from "../terminal/units.ts";
 import { describeMemory, plannedBytes } from "../training/describe.ts";
+import { type ChosenTuning, chooseTuning } from "../tuning/choose-tuning.ts";
 
 const stages = ["graph", "schedule", "wgsl", "program"] as const;
 type Stage = (typeof stages)[number];
@@ -25,7 +25,8 @@ export function addCompileCommand(program: Command, open: (options: PlanOptions)
     .summary("compile a spec and print a stage, or write the program to run elsewhere")
     .description(
       "Compiles a spec. Without --emit it prints what the program is made of; with it, one stage as text. " +
-        "`--emit program -o model.kiln.json` writes a program that `train` runs without the compiler.",
+        "`--emit program -o model.kiln.json` writes a program that `train` runs without the compiler. " +
+        "With --device software nothing that was measured here is used, unless --tuning names it.",
     )
     .addOption(new Option("--emit <stage>", "the stage to print").choices(stages))
     .option("-o, --output <file>", "write the stage to a file")
@@ -42,13 +43,14 @@ async function compileCommand(spec: string, options: CompileCommandOptions, cons
       hint: "for instance: --emit program -o model.kiln.json",
     });
   }
-  const profile = await profileFor(options.device);
+  const { profile, tuning } = await targetOf(options, console);
   const started = performance.now();
   const compiled = await compileSpec(spec, console, {
     profile,
     settings: options.set,
     fuse: options.fuse,
     memoryBytes: options.memory,
+    tuning,
   });
   const ms = performance.now() - started;
   const text = options.emit === undefined ? undefined : await stageText(compiled, options.emit);
@@ -62,6 +64,7 @@ async function compileCommand(spec: string, options: CompileCommandOptions, cons
     hash: program.hash,
     parameters: summary.parameters,
     kernels: program.kernels.length,
+    tunedKernels: Object.keys(program.tuning ?? {}).length,
     entries: Object.fromEntries(entriesOf(program).map(([name, entry]) => [name, entryFigures(entry)])),
     plannedBytes: plannedBytes(program),
     ...(memory !== undefined && { memory }),
@@ -77,6 +80,25 @@ async function compileCommand(spec: string, options: CompileCommandOptions, cons
     `compiled in ${formatDuration(ms)}${parts.length === 0 ? "" : ` (${parts.join(", ")})`}; peak memory of the process ${formatBytes(peakMemoryBytes)}`,
   );
   if (options.output !== undefined) console.note(`wrote ${options.output}`);
+}
+
+/**
+ * What to compile for. The software device is known without opening it, so that the same spec gives the same program on every
+ * machine; it is opened only to find it in a tuning file that is named.
+ */
+async function targetOf(
+  { device, tuning }: CompileCommandOptions,
+  console: Console,
+): Promise<{ readonly profile: DeviceProfile; readonly tuning: ChosenTuning | undefined }> {
+  const { openDevice, softwareProfile } = await import("../../runtime/device/index.ts");
+  if (device === "software" && (tuning === undefined || tuning === "none"))
+    return { profile: softwareProfile, tuning: undefined };
+  const kiln = await openDevice({ prefer: device });
+  try {
+    return { profile: kiln.profile, tuning: await chooseTuning(tuning, kiln, console) };
+  } finally {
+    kiln.close();
+  }
 }
 
 async function stageText(compiled: Compiled, stage: Stage): Promise<string> {

@@ -5,20 +5,21 @@ import { writeAtomically } from "../atomic-file.ts";
 import { recompile } from "../checkpoints.ts";
 import type { Console } from "../console.ts";
 import { Failure } from "../failure.ts";
-import { type SpecOptions, withSpecOptions } from "../options.ts";
+import { type KernelOptions, withKernelOptions } from "../options.ts";
 import { renderTable } from "../terminal/table.ts";
+import { chooseTuning } from "../tuning/choose-tuning.ts";
 
 const formats = ["table", "json", "safetensors"] as const;
 
-interface EncodeOptions extends SpecOptions {
+interface EncodeOptions extends KernelOptions {
   readonly checkpoint: string;
   readonly format: (typeof formats)[number];
   readonly output?: string;
   readonly tensor?: string;
 }
 
-export function addEncodeCommand(program: Command, open: (options: SpecOptions) => Console): void {
-  withSpecOptions(
+export function addEncodeCommand(program: Command, open: (options: KernelOptions) => Console): void {
+  withKernelOptions(
     program
       .command("encode")
       .argument("<spec>", "the .bert file that the checkpoint was trained from")
@@ -64,6 +65,7 @@ async function encode(
     const program = await recompile(spec, checkpoint, console, {
       profile: kiln.profile,
       settings: options.set,
+      tuning: await chooseTuning(options.tuning, kiln, console),
       data: { batch: 1 },
       entries: ["encode"],
     });

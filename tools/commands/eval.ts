@@ -2,20 +2,21 @@ import { dirname } from "node:path";
 import { type Command, Option } from "commander";
 import { recompile } from "../checkpoints.ts";
 import type { Console } from "../console.ts";
-import { type SpecOptions, wholeNumber, withSpecOptions } from "../options.ts";
+import { type KernelOptions, wholeNumber, withKernelOptions } from "../options.ts";
 import { formatCount, formatLoss } from "../terminal/units.ts";
 import { bestPossible, exampleUnit } from "../training/describe.ts";
 import { RunFiles } from "../training/run-files.ts";
+import { chooseTuning } from "../tuning/choose-tuning.ts";
 
-interface EvalOptions extends SpecOptions {
+interface EvalOptions extends KernelOptions {
   readonly checkpoint: string;
   readonly corpus?: string;
   readonly split: "train" | "valid" | "test";
   readonly batches: number;
 }
 
-export function addEvalCommand(program: Command, open: (options: SpecOptions) => Console): void {
-  withSpecOptions(
+export function addEvalCommand(program: Command, open: (options: KernelOptions) => Console): void {
+  withKernelOptions(
     program.command("eval").argument("<spec>", "the .bert file that the checkpoint was trained from"),
   )
     .summary("losses of a checkpoint on held-out text, without dropout")
@@ -47,6 +48,7 @@ async function evaluate(spec: string, options: EvalOptions, console: Console): P
     const program = await recompile(spec, checkpoint, console, {
       profile: kiln.profile,
       settings: options.set,
+      tuning: await chooseTuning(options.tuning, kiln, console),
     });
     console.say(kiln.notice);
     const batches = await openBatches(program.data, {

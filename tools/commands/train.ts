@@ -7,8 +7,8 @@ import type { KilnDevice } from "../../runtime/device/index.ts";
 import type { EvaluationReport, Trainer } from "../../runtime/train/index.ts";
 import type { Console } from "../console.ts";
 import { Failure } from "../failure.ts";
-import { type PlanOptions, wholeNumber, withPlanOptions } from "../options.ts";
-import { isProgramFile, type OpenedProgram, openProgram, shortName } from "../programs.ts";
+import { type PlanOptions, verifyHelp, wholeNumber, withPlanOptions } from "../options.ts";
+import { shortName } from "../programs.ts";
 import { type LossNames, meanLosses, pairsPerSecond, type StepRecord } from "../report/history.ts";
 import { renderPlot } from "../terminal/plot.ts";
 import { formatCount, formatLoss, formatRate } from "../terminal/units.ts";
@@ -21,15 +21,16 @@ import {
   parameterCount,
   plannedBytes,
 } from "../training/describe.ts";
+import { type OpenedTraining, openTraining, type TrainingOptions } from "../training/open-training.ts";
 import { RunFiles } from "../training/run-files.ts";
 import { type RunOutcome, runTraining } from "../training/run-training.ts";
+import { type Verified, verificationReport } from "../verify/compile-verified.ts";
 
-interface TrainOptions extends PlanOptions {
+interface TrainOptions extends TrainingOptions {
   readonly corpus?: string;
   readonly steps?: number;
   readonly resume?: string;
   readonly out?: string;
-  readonly fuse: boolean;
   readonly checkpointEvery?: number;
 }
 
@@ -70,6 +71,7 @@ export function addTrainCommand(
       wholeNumber(1),
     )
     .option("--no-fuse", "one op a kernel, to compare")
+    .option("--verify", verifyHelp)
     .action(async (spec: string, options: TrainOptions) => {
       setExitCode(await train(spec, options, open(options)));
     });
@@ -81,12 +83,7 @@ async function train(spec: string, options: TrainOptions, console: Console): Pro
   const resume = options.resume === undefined ? undefined : await loadCheckpoint(options.resume);
   const kiln = await openDevice({ prefer: options.device });
   try {
-    const opened = await openProgram(spec, console, {
-      profile: kiln.profile,
-      settings: { ...resume?.overrides, ...options.set },
-      fuse: options.fuse,
-      memoryBytes: options.memory ?? (isProgramFile(spec) ? undefined : resume?.memoryBytes),
-    });
+    const opened = await openTraining(spec, options, kiln, resume, console);
     return await trainOn(kiln, opened, spec, resume, options, console);
   } finally {
     kiln.close();
@@ -98,7 +95,8 @@ interface Run {
   readonly console: Console;
   readonly kiln: KilnDevice;
   readonly program: Program;
-  readonly memory: OpenedProgram["memory"];
+  readonly memory: OpenedTraining["memory"];
+  readonly verified: Verified | undefined;
   readonly batches: BatchSource;
   readonly files: RunFiles;
   readonly names: LossNames;
@@ -112,7 +110,7 @@ interface Run {
 
 async function trainOn(
   kiln: KilnDevice,
-  { program, memory }: OpenedProgram,
+  { program, memory, verified }: OpenedTraining,
   spec: string,
   resume: Checkpoint | undefined,
   options: TrainOptions,
@@ -152,6 +150,7 @@ async function trainOn(
       kiln,
       program,
       memory,
+      verified,
       batches,
       files,
       names: program.settings.losses,
@@ -262,7 +261,7 @@ function report(
   heldOut: EvaluationReport | undefined,
   resumeWith: string,
 ): void {
-  const { console, kiln, program, memory, batches, files, names, floors, unit } = run;
+  const { console, kiln, program, memory, verified, batches, files, names, floors, unit } = run;
   const { records, stepsDone, interruptedBy } = outcome;
   const mean = meanLosses(names, records);
   const rate = pairsPerSecond(records);
@@ -283,8 +282,10 @@ function report(
     parameters: parameterCount(program),
     dispatchesPerStep: dispatchesPerStep(program),
     peakBytes: program.entries.train?.peakBytes ?? 0,
+    tunedKernels: Object.keys(program.tuning ?? {}).length,
     plannedBytes: plannedBytes(program),
     ...(memory !== undefined && { memory }),
+    ...(verified !== undefined && { verified: verificationReport(verified) }),
     bestPossible: floors,
     ...(heldOut !== undefined && { heldOut: { losses: heldOut.losses, examples: heldOut.examples } }),
     curve: { svg: files.svg, csv: files.csv },

@@ -6,6 +6,7 @@ import type { DispatchTime } from "../../runtime/execute/index.ts";
 import type { Trainer } from "../../runtime/train/index.ts";
 import type { Console } from "../console.ts";
 import { type Compiled, compileSpec } from "../spec.ts";
+import type { ChosenTuning } from "../tuning/choose-tuning.ts";
 import { type Comparison, kernelFigures, median, planFigures } from "./figures.ts";
 import type { Stage } from "./page/content.ts";
 import type { Roofline } from "./roofline.ts";
@@ -16,6 +17,7 @@ export interface Way {
   readonly without: readonly FusionRule[];
   /** Bytes that all buffers of the program together may take. */
   readonly memoryBytes?: number | undefined;
+  readonly tuning?: ChosenTuning | undefined;
   /** Default: all that the spec has. */
   readonly entries?: readonly EntryName[];
 }

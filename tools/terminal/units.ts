@@ -21,6 +21,25 @@ export function parseBytes(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
+const msOfUnit: ReadonlyMap<string, number> = new Map([
+  ["ms", 1],
+  ["", 1000],
+  ["s", 1000],
+  ["m", 60_000],
+  ["min", 60_000],
+  ["h", 3_600_000],
+]);
+
+/**
+ * Milliseconds of a length of time such as `90s`, `1.5m`, `500ms` or `60` (seconds).
+ * @returns undefined where the text is none
+ */
+export function parseDuration(text: string): number | undefined {
+  const [, number, unit] = /^(\d+(?:\.\d+)?) ?([a-z]*)$/i.exec(text.trim()) ?? [];
+  const scale = msOfUnit.get((unit ?? "").toLowerCase());
+  return number === undefined || scale === undefined ? undefined : Number(number) * scale;
+}
+
 /** `5,632,546`. Groups of three, whatever the person's locale, so that output can be compared. */
 export function formatCount(value: number): string {
   return Math.round(value).toLocaleString("en-US");

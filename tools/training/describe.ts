@@ -25,8 +25,14 @@ export function dispatchesPerStep(program: Program): number {
 export function describeModel(program: Program): string {
   return (
     `model: ${program.name}, ${formatCount(parameterCount(program))} parameters, ` +
-    `${formatCount(dispatchesPerStep(program))} dispatches a step`
+    `${formatCount(dispatchesPerStep(program))} dispatches a step${describeTuning(program)}`
   );
+}
+
+/** What was measured, where the program is not all as the cost model has it. */
+function describeTuning({ tuning = {} }: Program): string {
+  const count = Object.keys(tuning).length;
+  return count === 0 ? "" : `, ${formatCount(count)} ${count === 1 ? "kernel" : "kernels"} tuned`;
 }
 
 /** Bytes of all buffers that a run of the program allocates. */
