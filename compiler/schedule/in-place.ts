@@ -15,6 +15,8 @@ interface Planned {
  */
 export function overwriteAtPeak(context: BuildContext, planned: readonly Planned[]): readonly Planned[] {
   const made = [...planned];
+  /** What was computed over a tensor, by that tensor. */
+  const lying = new Map<NodeId, readonly NodeId[]>();
   for (;;) {
     const { peak, ranges } = livesOf(
       context,
@@ -26,7 +28,10 @@ export function overwriteAtPeak(context: BuildContext, planned: readonly Planned
     if (pair === undefined) return made;
     made[peak] = { ...at, kernel: overwriting(at.kernel, pair) };
     context.occupied.add(pair.place);
-    context.homes.place(pair.result, { kind: "piece", of: pair.place, offset: 0 });
+    // A later kernel may have been given the place of this result already: it moves along.
+    const moved = [pair.result, ...(lying.get(pair.result) ?? [])];
+    for (const id of moved) context.homes.place(id, { kind: "piece", of: pair.place, offset: 0 });
+    lying.set(pair.place, [...(lying.get(pair.place) ?? []), ...moved]);
   }
 }
 
