@@ -45,6 +45,7 @@ const allowed: readonly Arrow[] = [
   },
   { from: "compiler/autodiff", to: ["compiler/graph"], why: "graph to graph" },
   { from: "compiler/training", to: ["compiler/graph"], why: "graph to graph" },
+  { from: "compiler/precision", to: ["compiler/graph"], why: "graph to graph" },
   { from: "compiler/optimize", to: ["compiler/graph"], why: "graph to graph" },
   { from: "compiler/recompute", to: ["compiler/graph"], why: "graph to graph" },
   {

@@ -198,6 +198,9 @@ export class GraphBuilder {
   floor(x: NodeId): NodeId {
     return this.make("floor", [x], {});
   }
+  roundF16(x: NodeId): NodeId {
+    return this.make("round_f16", [x], {});
+  }
   isFinite(x: NodeId): NodeId {
     return this.make("is_finite", [x], {});
   }

@@ -33,6 +33,7 @@ const readAttrs: { readonly [K in OpName]: (fields: Fields) => AttrsOf<K> } = {
   sin: none,
   cos: none,
   floor: none,
+  round_f16: none,
   is_finite: none,
   not: none,
   add: none,

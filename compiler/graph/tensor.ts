@@ -2,7 +2,7 @@ import { elementCount } from "./shape.ts";
 import type { TensorType } from "./types.ts";
 
 /**
- * Values on the host, row-major. f32 is kept in float64 (the reference rounds nowhere), i32 as Int32Array, u32 and
+ * Values on the host, row-major. f32 is kept in float64 (the reference rounds nowhere), f16 in float64 too, but rounded, i32 as Int32Array, u32 and
  * bool (0 or 1) as Uint32Array.
  */
 export interface Tensor extends TensorType {
@@ -14,6 +14,7 @@ export function zeros({ dtype, shape }: TensorType): Tensor {
   const count = elementCount(shape);
   switch (dtype) {
     case "f32":
+    case "f16":
       return { dtype, shape, data: new Float64Array(count) };
     case "i32":
       return { dtype, shape, data: new Int32Array(count) };

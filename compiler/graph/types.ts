@@ -34,6 +34,7 @@ export type UnaryOp =
   | "sin"
   | "cos"
   | "floor"
+  | "round_f16"
   | "is_finite"
   | "not";
 /** `mod` is the remainder with the divisor's sign kept positive; integer `div` floors. Comparisons give bool. */
@@ -85,6 +86,8 @@ export interface OpAttrs {
   sin: NoAttrs;
   cos: NoAttrs;
   floor: NoAttrs;
+  /** f32 -> f32: the nearest f16 value. Where a device has no f16, it stands for the cast to it. */
+  round_f16: NoAttrs;
   /** f32 -> bool: neither NaN nor infinite, told by the bits. */
   is_finite: NoAttrs;
   not: NoAttrs;
@@ -129,6 +132,7 @@ export interface OpAttrs {
   /** inputs: table [N, ...rest], indices i32 [...I]. Output [...I, ...rest]. Indices must be in range. */
   take: NoAttrs;
   // --- reductions ---------------------------------------------------------------------------------------
+  /** f16 is summed in f32. */
   sum: { readonly axes: readonly number[] };
   reduce_max: { readonly axes: readonly number[] };
   /** log(sum(exp(x))) over the axes, without overflow. f32. */
@@ -136,6 +140,7 @@ export interface OpAttrs {
   /**
    * inputs: a, b. Axis labels as numbers: an output label is kept; a label absent from the output is summed over.
    * Every label of the output is in lhs or rhs; no label repeats within one operand; each summed label is in both.
+   * Of f16 operands the products and their sums are f32.
    */
   einsum: {
     readonly lhs: readonly number[];

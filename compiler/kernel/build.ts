@@ -138,6 +138,8 @@ export class KernelBuilder implements ScalarBuilder {
 
   cast(dtype: DType, x: Expr): Expr {
     if (x.dtype === dtype) return x;
+    // Widening a half is exact, so that it comes back.
+    if (dtype === "f16" && x.kind === "cast" && x.of.dtype === "f16") return x.of;
     const range = dtype !== "i32" ? UNBOUNDED : x.dtype === "bool" ? { min: 0, max: 1 } : I32;
     return this.#intern(`k:${dtype}:${x.id}`, () => ({ kind: "cast", dtype, of: x, ...range }));
   }

@@ -42,6 +42,8 @@ export type ScalarFn =
   | "sin"
   | "cos"
   | "floor"
+  /** f32 -> f32: the nearest f16 value, ties to even, infinite from 65520 on. */
+  | "round_f16"
   /** f32 -> bool, by the bits: a compiler may assume that neither NaN nor infinity occurs. */
   | "is_finite"
   | "not"

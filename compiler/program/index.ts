@@ -4,7 +4,7 @@
 // Guarantees: `parseProgram(serializeProgram(p))` equals `p`; the hash ignores labels.
 // Start reading at: types.ts.
 
-export { bufferBytes } from "./buffer-bytes.ts";
+export { bufferBytes, elementSizeBytes } from "./buffer-bytes.ts";
 export { ProgramFormatError, parseProgram, programHash, serializeProgram, shortHash } from "./serialize.ts";
 export * from "./types.ts";
 export { PlanError, verifyProgram } from "./verify.ts";

@@ -1,5 +1,8 @@
-/** Element types. `bool` lives only inside kernels: in a buffer it is stored as u32 0 or 1. All are 4 bytes. */
-export type DType = "f32" | "i32" | "u32" | "bool";
+/**
+ * Element types. `bool` lives only inside kernels: in a buffer it is stored as u32 0 or 1. `f16` (IEEE 754 binary16) is a format
+ * of values between kernels and of a contraction's operands, made by casts alone. An f16 takes 2 bytes, all others 4.
+ */
+export type DType = "f32" | "f16" | "i32" | "u32" | "bool";
 export type Shape = readonly number[];
 
 /**
@@ -17,6 +20,8 @@ export interface DeviceProfile {
   readonly maxComputeWorkgroupSizeX: number;
   readonly maxComputeWorkgroupStorageSize: number;
   readonly minStorageBufferOffsetAlignment: number;
+  /** Whether WGSL has `f16` there (`shader-f16`). Where it has not, mixed precision is emulated in f32. */
+  readonly f16: boolean;
 }
 
 /**
@@ -24,6 +29,18 @@ export interface DeviceProfile {
  * the variants that it can have, or to `one op a kernel` where it was wrong on the device. Keys of kernels that a program does not have are ignored.
  */
 export type Tuning = Readonly<Record<string, string>>;
+
+/** What contractions take: f32, or f16 with sums in f32. Everything else is f32 in both. */
+export type Precision = "f32" | "mixed";
+
+/** The objective is multiplied by `initial` at first, by less after gradients that are not finite, by more after many that are. */
+export interface LossScaling {
+  readonly initial: number;
+  readonly growthFactor: number;
+  readonly backoffFactor: number;
+  /** Steps with finite gradients in a row, after which the scale grows. */
+  readonly growthInterval: number;
+}
 
 /** How a parameter starts, drawn by the runtime from the run's seed. Bounds and deviations are final numbers. */
 export type Initializer =
@@ -132,6 +149,8 @@ export interface TrainSettings {
   /** Micro-batches a step: the `accumulate` entry runs this many times less one, then `train` once. */
   readonly accumulate: number;
   readonly losses: readonly string[];
+  /** Of mixed precision alone. */
+  readonly lossScaling?: LossScaling;
 }
 
 /** The data declaration that feeds the inputs, e.g. `PretrainingPairs` with `{ batch: 32, max_len: 64, ... }`. */
@@ -144,7 +163,8 @@ export interface DataRequest {
  * Plain serializable data, the same for Node and the browser: all that the runtime knows of the compiler.
  *
  * State buffers the runtime must fill before the first step: every parameter by its `init`; `seed` (u32[1]) with
- * the run's seed; `step` (i32[1]) starts at 0 and is advanced by the `train` entry itself; all else zero. Where the
+ * the run's seed; `loss_scale` (f32[1], with `settings.lossScaling`) with its initial value; `step` (i32[1]) starts at 0 and is
+ * advanced by the `train` entry itself; all else zero. Where the
  * gradient is not finite, `train` changes no parameter, slot or `step` and counts the step in `skipped` (i32[1]), also an
  * output.
  */
@@ -173,6 +193,8 @@ export interface Program {
   readonly sources: readonly { readonly path: string; readonly text: string }[];
   /** `--set` overrides in force when it was compiled. */
   readonly overrides: Readonly<Record<string, string>>;
+  /** Absent: f32. */
+  readonly precision?: Precision;
   /** The limit on the bytes of all buffers together that it was compiled for. */
   readonly memoryBytes?: number;
   /** What measurements decided about its kernels; absent where the cost model decided all. */

@@ -1,3 +1,4 @@
+import { elementSizeBytes } from "./buffer-bytes.ts";
 import type { BufferRange, Program, ProgramEntry, ProgramStep } from "./types.ts";
 
 /** A plan that a device would refuse or that reads what nothing wrote: always a compiler bug. */
@@ -73,7 +74,7 @@ function verifyEntry(
     }
   });
   for (const output of entry.outputs) {
-    const sizeBytes = output.shape.reduce((n, size) => n * size, 4);
+    const sizeBytes = output.shape.reduce((n, size) => n * size, elementSizeBytes(output.dtype));
     const range = { buffer: output.buffer, offsetBytes: output.offsetBytes, sizeBytes };
     inside(entry.steps.length, range, 4);
     if (!wasWritten(range)) fail(entry.steps.length, `nothing writes the output ${output.name}`);

@@ -1,5 +1,5 @@
 import { formatBytes } from "../diagnostics/index.ts";
-import { elementCount, type Graph, type NodeId } from "../graph/index.ts";
+import { elementCount, elementSizeBytes, type Graph, type NodeId } from "../graph/index.ts";
 
 /** A decision: values made before a step and read after it, kept or computed again. */
 export interface Recomputation {
@@ -24,7 +24,10 @@ export function printRecomputation(
   graph: Graph,
   { peakStep, again, kept, freedBytes, peakBytes, liveBytes }: Recomputation,
 ): string {
-  const bytes = (id: NodeId): number => 4 * elementCount(graph.nodes[id]!.type.shape);
+  const bytes = (id: NodeId): number => {
+    const { dtype, shape } = graph.nodes[id]!.type;
+    return elementSizeBytes(dtype) * elementCount(shape);
+  };
   const lines = (ids: ReadonlySet<NodeId>): readonly string[] =>
     [...ids]
       .sort((a, b) => bytes(b) - bytes(a) || a - b)

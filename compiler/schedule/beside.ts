@@ -1,3 +1,4 @@
+import { elementSizeBytes } from "../graph/index.ts";
 import {
   type BesideKernel,
   type Kernel,
@@ -205,7 +206,9 @@ function trafficOf(dispatch: Dispatch): Traffic {
   return {
     bytes,
     isSmall: bytes < SMALL_BYTES && dispatch.kernel.flops < SMALL_FLOPS,
-    tensors: new Map(dispatch.kernel.tensors.map((t) => [t.tensor, 4 * t.elementCount])),
+    tensors: new Map(
+      dispatch.kernel.tensors.map((t) => [t.tensor, elementSizeBytes(t.dtype) * t.elementCount]),
+    ),
   };
 }
 

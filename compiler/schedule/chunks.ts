@@ -1,7 +1,15 @@
 import { type Graph, GraphBuilder, type Node, type NodeId, type NodeOf } from "../graph/index.ts";
 import { growRegion, type Region } from "./region.ts";
 import { dropUnitAxes } from "./unit-axes.ts";
-import { ADDED, ALIGNED_ELEMENTS, isHero, isReduction, matmulAxes, WorkGraph } from "./work-graph.ts";
+import {
+  ADDED,
+  ALIGNED_ELEMENTS,
+  isHero,
+  isReduction,
+  isRounding,
+  matmulAxes,
+  WorkGraph,
+} from "./work-graph.ts";
 
 /** Columns of scores that are there at once: enough to keep a GPU busy with a few dozen rows. */
 const LONGEST_CHUNK = 3072;
@@ -295,6 +303,9 @@ class Chunking {
       if (node.attrs.axis !== axis) return positions;
       return b.add(positions, b.broadcast(this.#start(region, turn), b.shape(positions), []));
     }
+    // Rounded after it is cut: a chunk rounds its own parameters.
+    if (isRounding(node))
+      return b.make(node.op, [this.#slice(region, turn, node.inputs[0]!, axis)], node.attrs);
     const from = b.barrier(this.#outside(id), turn.number);
     const { shape } = node.type;
     return b.slice(

@@ -1,4 +1,4 @@
-import type { NodeId } from "../graph/index.ts";
+import { elementSizeBytes, type NodeId } from "../graph/index.ts";
 import { type Kernel, type PartKernel, tensorsRead, tensorsWritten } from "../kernel/index.ts";
 import type { Group } from "./fuse.ts";
 import type { BuildContext } from "./kernels.ts";
@@ -27,7 +27,7 @@ export function dispatchOf(context: BuildContext, kernel: PartKernel, group: Gro
   const read = tensorsRead(kernel);
   const most = mostTouched(kernel);
   const bytes = (tensors: PartKernel["tensors"]) =>
-    tensors.reduce((total, t) => total + Math.min(t.elementCount, most) * 4, 0);
+    tensors.reduce((total, t) => total + Math.min(t.elementCount, most) * elementSizeBytes(t.dtype), 0);
   return {
     kernel,
     label: labelOf(context, kernel, [group]),

@@ -1,11 +1,11 @@
-import type { NodeId } from "../graph/index.ts";
+import type { Node, NodeId } from "../graph/index.ts";
 import { Barriers } from "./barriers.ts";
 import { Domains, producersOf, type ReadPlace, type RowShape, rowShapeOf } from "./domain.ts";
 import type { FusionRule } from "./rules.ts";
 import { lowerStream, ONE_BY_ONE } from "./stream-lowering.ts";
 import { sourcesOfSink } from "./stream-sources.ts";
 import type { Streams } from "./streams.ts";
-import { isHero, matmulAxes, type WorkGraph } from "./work-graph.ts";
+import { isHero, isRounding, matmulAxes, type WorkGraph } from "./work-graph.ts";
 
 /** What one kernel computes. `vertices` are realized nodes in dependency order. */
 export interface Group {
@@ -405,6 +405,7 @@ class Merger {
       const isJoint = lowerStream(work, this.#realized, this.#streams, vertices, ONE_BY_ONE);
       return isJoint !== undefined || "it needs a result that is known only after the walk";
     }
+    if (isRounding(node) && this.#roundsSumOf(group, node)) return true;
     if (group.kind === "stream" || group.kind === "score_sum")
       return "what follows a walk over scores starts a kernel of its own";
     const shape = rowShapeOf(work, id);
@@ -438,6 +439,17 @@ class Merger {
     }
     if (count !== group.count) return "the sizes differ";
     return this.#allAt(group, this.#domains.flat(id), () => "full");
+  }
+
+  /** Whether a node is the rounded result of a contraction that a walk over scores ends in. */
+  #roundsSumOf(group: Group, { inputs }: Node): boolean {
+    const source = this.#work.stripReshapes(inputs[0]!);
+    return (
+      group.kind === "stream" &&
+      group.vertices.includes(source) &&
+      this.#streams.sinks.has(source) &&
+      this.#work.node(source).op === "einsum"
+    );
   }
 
   #levelIn(group: Group, vertex: NodeId): ReadPlace {

@@ -1,4 +1,4 @@
-import { elementCount, type NodeId } from "../graph/index.ts";
+import { elementCount, elementSizeBytes, type NodeId } from "../graph/index.ts";
 import { type Expr, KernelBuilder, type PartKernel, type Store, storesOf, walk } from "../kernel/index.ts";
 import type { Group } from "./fuse.ts";
 import type { BuildContext } from "./kernels.ts";
@@ -59,8 +59,8 @@ function livesOf({ work, homes, extraTensors }: BuildContext, kernels: readonly 
   }
   const bytes = new Float64Array(kernels.length + 1);
   for (const [id, { first, last }] of ranges) {
-    const { shape } = (extraTensors.get(id) ?? work.node(id)).type;
-    for (let at = first; at <= last; at++) bytes[at]! += elementCount(shape);
+    const { dtype, shape } = (extraTensors.get(id) ?? work.node(id)).type;
+    for (let at = first; at <= last; at++) bytes[at]! += elementSizeBytes(dtype) * elementCount(shape);
   }
   return { peak: bytes.indexOf(Math.max(...bytes)), ranges };
 }

@@ -3,7 +3,7 @@
 // Assumes: the graph is verified; views and packs lie at offsets that the device can bind.
 // Guarantees: every output and update is computed once; no kernel reads what has not been written or is overwritten.
 // Start reading at: `schedule` below, then realize.ts, fuse.ts, kernels.ts.
-import { elementCount, type Graph, type MemoryUse, type NodeId } from "../graph/index.ts";
+import { elementCount, elementSizeBytes, type Graph, type MemoryUse, type NodeId } from "../graph/index.ts";
 import { type PartKernel, partsOf, tensorsRead, tensorsWritten } from "../kernel/index.ts";
 import type { BufferRange, DeviceProfile, TensorPlace, Tuning } from "../program/index.ts";
 import { mergeDispatches } from "./beside.ts";
@@ -213,9 +213,11 @@ function layOut(
   apart: readonly Apart[],
 ): { readonly schedule: Schedule; readonly use: MemoryUse } {
   const { work, homes, profile, extraTensors } = context;
+  const typeOf = (id: number) => extraTensors.get(id)?.type ?? work.node(id).type;
+  const elementBytes = (id: number) => elementSizeBytes(typeOf(id).dtype);
   const bytesOf = (id: number): number => {
-    const shape = extraTensors.get(id)?.type.shape ?? work.node(id).type.shape;
-    return Math.ceil((elementCount(shape) * 4) / SIZE_ALIGNMENT) * SIZE_ALIGNMENT;
+    const { shape } = typeOf(id);
+    return Math.ceil((elementCount(shape) * elementBytes(id)) / SIZE_ALIGNMENT) * SIZE_ALIGNMENT;
   };
   const end = dispatches.length;
   const ranges = new Map<number, { first: number; last: number }>();
@@ -245,9 +247,10 @@ function layOut(
     const home = homes.homeOf(id);
     const sizeBytes = bytesOf(id);
     const at = (buffer: string, offset: number): BufferRange => {
-      if ((offset * 4) % alignment !== 0)
+      const offsetBytes = offset * elementBytes(id);
+      if (offsetBytes % alignment !== 0)
         throw new Error(`schedule: ${describeTensor(context, id)} at unaligned offset ${offset}`);
-      return { buffer, offsetBytes: offset * 4, sizeBytes };
+      return { buffer, offsetBytes, sizeBytes };
     };
     switch (home.kind) {
       case "input":

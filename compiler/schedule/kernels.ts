@@ -301,14 +301,16 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
     if (id === hero) return b.value(node.type.dtype, accumulator, [m, n]);
     return members.has(id) ? lowering.compute(id, at) : undefined;
   });
-  const left = lowering.element(
-    lhsId,
-    lhs.map((label) => position.get(label)!),
-  );
-  const right = lowering.element(
-    rhsId,
-    rhs.map((label) => position.get(label)!),
-  );
+  // The products of halves are those of f32: exact.
+  const operand = (id: NodeId, labels: readonly number[]): Expr =>
+    b.cast(
+      node.type.dtype,
+      lowering.element(
+        id,
+        labels.map((label) => position.get(label)!),
+      ),
+    );
+  const [left, right] = [operand(lhsId, lhs), operand(rhsId, rhs)];
   const outIndex = b.linearize(
     out.map((label) => position.get(label)!),
     node.type.shape,

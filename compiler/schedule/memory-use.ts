@@ -1,4 +1,4 @@
-import type { MemoryUse, NodeId, PlannedVertex } from "../graph/index.ts";
+import { elementSizeBytes, type MemoryUse, type NodeId, type PlannedVertex } from "../graph/index.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { producersOf } from "./domain.ts";
 import type { Group } from "./fuse.ts";
@@ -27,7 +27,7 @@ export function memoryUseOf(
     ([node, group]): PlannedVertex => ({
       node,
       step: stepOf.get(group)!,
-      sizeBytes: work.count(node) * 4,
+      sizeBytes: work.count(node) * elementSizeBytes(work.node(node).type.dtype),
       place: placeOf(node),
       isRequired: work.isRequired(node) || node >= work.graph.nodes.length,
       sources: [...new Set(plan.sourcesOf(node).flatMap((source) => producersOf(work, source)))],

@@ -1,7 +1,7 @@
 import type { Node, NodeId } from "../graph/index.ts";
 import type { FusionRule } from "./rules.ts";
 import type { Streams } from "./streams.ts";
-import { ADDED, isHero, isSameMemory, type WorkGraph } from "./work-graph.ts";
+import { ADDED, isHero, isRounding, isSameMemory, type WorkGraph } from "./work-graph.ts";
 
 /** Arithmetic weight of one element of an op; movement is free (it is index arithmetic). */
 function ownCost(node: Node): number {
@@ -170,11 +170,21 @@ function worthRealizing(
   if (work.users[node.id]!.some((user) => work.node(user).op === "barrier")) return true;
   if (cost > LONGEST_EXPRESSION) return true;
   if (reads.length > MOST_READS) return !feedsOneResult(work, node.id);
+  // A kernel that makes what it rounds writes half the bytes that its readers then read. Parameters, and pieces of something
+  // larger, are rounded where they are read: a copy of them would be written and read for few readers.
+  if (isRounding(node) && feedsHero(work, node.id)) {
+    const isCut = isMovement(work.node(node.inputs[0]!));
+    if (!isCut && reads.some((source) => !work.isStorage(source))) return true;
+  }
   if (cost > PROLOGUE_COST && feedsMatmul(work, node.id)) return true;
   if (feedsScatterIndices(work, node.id)) return true;
   if (finishesContraction(work, node, reads)) return true;
   // A condition takes as much memory as the number that it is told from.
-  if (node.type.dtype === "bool" && cost <= SHARED_COST) return false;
+  // Where the number is rounded, its terms are read instead.
+  const isOfRounded = node.inputs.some((input) =>
+    work.users[input]!.some((user) => isRounding(work.node(user))),
+  );
+  if (node.type.dtype === "bool" && cost <= SHARED_COST * (isOfRounded ? 2 : 1)) return false;
   // A value made of (almost) nothing, such as a dropout mask, is cheaper made again than read.
   const bigReads = reads.filter((source) => work.count(source) * 16 >= count).length;
   if (readers.size >= 2 && bigReads >= 1 && (cost >= SHARED_COST || bigReads >= 2)) return true;

@@ -10,7 +10,7 @@ import {
 import type { BuildContext } from "./kernels.ts";
 import { canBeRemade, remade } from "./remake.ts";
 import type { Home } from "./tensors.ts";
-import { ALIGNED_ELEMENTS } from "./work-graph.ts";
+import { alignedElements } from "./work-graph.ts";
 
 /**
  * The same kernel with bindings that begin where it first touches a tensor, as far as bindings can: what differs between
@@ -21,7 +21,8 @@ export function rebased<K extends PartKernel>(context: BuildContext, kernel: K):
   const starts = startsOf(kernel);
   const moved = new Map<number, { readonly start: number; readonly bound: KernelTensor }>();
   for (const tensor of kernel.tensors) {
-    const start = Math.floor((starts.get(tensor.tensor) ?? 0) / ALIGNED_ELEMENTS) * ALIGNED_ELEMENTS;
+    const aligned = alignedElements(tensor.dtype);
+    const start = Math.floor((starts.get(tensor.tensor) ?? 0) / aligned) * aligned;
     if (start === 0 || context.work.kept.has(tensor.tensor)) continue;
     moved.set(tensor.tensor, { start, bound: tailOf(context, tensor, start) });
   }

@@ -55,7 +55,7 @@ export function lowerScoreSum(
   const sums = new Map(
     vertices.map((id, i) => [
       id,
-      { name: `sum${i}`, body: lowering.element(streams.sinks.get(id)!.input, at) },
+      { name: `sum${i}`, body: b.cast("f32", lowering.element(streams.sinks.get(id)!.input, at)) },
     ]),
   );
   const isKept = (_: unknown, axis: number) => !summed.includes(axis);

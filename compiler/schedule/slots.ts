@@ -1,4 +1,4 @@
-import { elementCount } from "../graph/index.ts";
+import { elementCount, elementSizeBytes } from "../graph/index.ts";
 import type { Kernel } from "../kernel/index.ts";
 import { type Hazards, hazardsOf } from "./hazards.ts";
 import type { Spans } from "./spans.ts";
@@ -167,7 +167,8 @@ class LiveBytes {
         const of = Number(base.slice("arena ".length));
         let range = this.#ranges.get(base);
         if (range === undefined) {
-          range = { first: time, last: time, bytes: 4 * elementCount(spans.typeOf(of).shape) };
+          const { dtype, shape } = spans.typeOf(of);
+          range = { first: time, last: time, bytes: elementSizeBytes(dtype) * elementCount(shape) };
           this.#ranges.set(base, range);
         }
         range.last = kept.has(tensor) ? kernels.length - 1 : Math.max(range.last, time);

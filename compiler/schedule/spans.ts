@@ -1,4 +1,4 @@
-import { elementCount, type NodeId, type TensorType } from "../graph/index.ts";
+import { elementCount, elementSizeBytes, type NodeId, type TensorType } from "../graph/index.ts";
 import type { BuildContext } from "./kernels.ts";
 import type { Home } from "./tensors.ts";
 
@@ -26,8 +26,9 @@ export interface Access {
  */
 export class Spans {
   readonly #context: BuildContext;
+  /** Elements of any type. */
   readonly #largest: number;
-  readonly #alignment: number;
+  readonly #alignmentBytes: number;
   readonly #known = new Map<string, number>();
   readonly #viewed: ReadonlySet<NodeId>;
   #nextId: number;
@@ -36,7 +37,7 @@ export class Spans {
     this.#context = context;
     const { work, profile, extraTensors } = context;
     this.#largest = Math.min(profile.maxBufferSize, profile.maxStorageBufferBindingSize) / 4;
-    this.#alignment = Math.max(4, profile.minStorageBufferOffsetAlignment / 4);
+    this.#alignmentBytes = Math.max(16, profile.minStorageBufferOffsetAlignment);
     this.#viewed = new Set(
       work.nodes.flatMap((node) => (node.op === "view" ? [work.stripReshapes(node.inputs[0]!)] : [])),
     );
@@ -139,7 +140,8 @@ export class Spans {
       if (home.kind !== "arena") homes.push(home);
     }
     if (homes.length === 0) {
-      const stride = Math.ceil(count / this.#alignment) * this.#alignment;
+      const alignment = this.#alignmentBytes / elementSizeBytes(type.dtype);
+      const stride = Math.ceil(count / alignment) * alignment;
       const { occupied } = this.#context;
       if (tensors.some((tensor) => this.#viewed.has(tensor) || occupied.has(tensor)))
         return "one of the tensors has views";

@@ -50,13 +50,15 @@ export function buildStream(context: BuildContext, group: Group): StreamKernel {
       : [],
   );
   const sums = [...built.sums].map(
-    ([id, { name, n, weight, operand, online, index, value }]): StreamSum => ({
+    ([id, { name, n, weight, operand, online, index, value, rounded }]): StreamSum => ({
       name,
       n,
       weight,
       operand,
       online,
-      stores: [{ tensor: homes.bindingOf(id), index, value }],
+      stores: [{ node: id, value }, ...rounded].flatMap((result): Store[] =>
+        isStored(result.node) ? [{ tensor: homes.bindingOf(result.node), index, value: result.value }] : [],
+      ),
     }),
   );
   const scores = built.scores.map((score) => withVectors(built.outer, built.stream, score));

@@ -40,6 +40,8 @@ export interface LoweredSum {
   /** Element of the result, over batch, outer and n, and what it is. */
   readonly index: Expr;
   readonly value: Expr;
+  /** What is to be stored of it in f16. */
+  readonly rounded: { readonly node: NodeId; readonly value: Expr }[];
 }
 
 /** The sinks of one kernel as expressions of one builder. */
@@ -60,7 +62,7 @@ export interface LoweredStream {
 export const runningMaximum = (name: string): string => `${name}_max`;
 
 /**
- * The kernel of some sinks of a region that walk the same side, in dependency order.
+ * The kernel of some sinks of a region that walk the same side, in dependency order, with what rounds their contractions.
  * @returns undefined where a sink uses the result of another in a way that is not known before its end
  */
 export function lowerStream(
@@ -104,8 +106,15 @@ export function lowerStream(
   const sums = new Map<NodeId, LoweredSum>();
   for (const id of vertices) {
     const node = work.node(id);
-    const { input } = streams.sinks.get(id)!;
-    const term = lowering.element(input, at);
+    const sink = streams.sinks.get(id);
+    if (sink === undefined) {
+      const sum = sums.get(work.stripReshapes(node.inputs[0]!))!;
+      const value = node.op === "cast" ? b.cast("f16", sum.value) : b.call("round_f16", sum.value);
+      sum.rounded.push({ node: id, value });
+      continue;
+    }
+    const { input } = sink;
+    const term = b.cast(node.type.dtype, lowering.element(input, at));
     if (node.op !== "einsum") {
       const op = node.op === "logsumexp" ? "logsumexp" : "sum";
       const name = `${op}${reductions.size}`;
@@ -135,7 +144,7 @@ export function lowerStream(
     const name = `sum_of${sums.size}`;
     const sum = lowerSum(work, b, lowering, node, input, at);
     const value = b.value("f32", name, [batch, outer, sum.n]);
-    sums.set(id, { ...sum, name, weight, online, value });
+    sums.set(id, { ...sum, name, weight, online, value, rounded: [] });
   }
   const rowIndex = b.linearize(
     at.filter((_, axis) => !streamAxes.includes(axis)),
@@ -199,8 +208,8 @@ function lowerScore(
   const k = b.axis(`k_${name}`, length, length % step === 0 ? step : 1);
   const summed = b.delinearize(k, sizes);
   const position = (label: number): Expr => at[out.indexOf(label)] ?? summed[labels.indexOf(label)]!;
-  const left = lowering.element(node.inputs[0]!, lhs.map(position));
-  const right = lowering.element(node.inputs[1]!, rhs.map(position));
+  const left = b.cast("f32", lowering.element(node.inputs[0]!, lhs.map(position)));
+  const right = b.cast("f32", lowering.element(node.inputs[1]!, rhs.map(position)));
   return { name, k, lhs: isSwapped ? right : left, rhs: isSwapped ? left : right };
 }
 
@@ -222,7 +231,7 @@ function lowerSum(
   );
   const column = b.delinearize(n, sizes);
   const position = (label: number): Expr => at[mine.indexOf(label)] ?? column[free.indexOf(label)]!;
-  const operand = lowering.element(otherId, other.map(position));
+  const operand = b.cast("f32", lowering.element(otherId, other.map(position)));
   const index = b.linearize(node.attrs.out.map(position), node.type.shape);
   return { n, operand, index };
 }
@@ -252,6 +261,8 @@ function isScaledBy(e: Expr, normalizer: Expr): boolean {
         [x.then, x.otherwise].every((y) => isZero(y) || (knows.get(y)! && isScaled(y)))
       );
     }
+    // Rounding keeps as many digits at any scale.
+    if (x.kind === "cast") return isScaled(x.of);
     if (x.kind !== "call") return false;
     const [first, second] = x.args;
     switch (x.fn) {
@@ -263,6 +274,7 @@ function isScaledBy(e: Expr, normalizer: Expr): boolean {
           !knows.get(first.args[0]!)!
         );
       case "neg":
+      case "round_f16":
         return isScaled(first!);
       case "div":
         return !knows.get(second!)! && isScaled(first!);

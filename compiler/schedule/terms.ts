@@ -1,3 +1,4 @@
+import { elementSizeBytes } from "../graph/index.ts";
 import {
   type AxisExpr,
   childrenOf,
@@ -83,7 +84,8 @@ interface Term {
 }
 
 function bytesOf(kernel: PartKernel, tensor: number): number {
-  return 4 * (kernel.tensors.find((t) => t.tensor === tensor)?.elementCount ?? 0);
+  const found = kernel.tensors.find((t) => t.tensor === tensor);
+  return found === undefined ? 0 : elementSizeBytes(found.dtype) * found.elementCount;
 }
 
 function sumsOf(

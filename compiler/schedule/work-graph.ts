@@ -1,5 +1,7 @@
 import {
+  type DType,
   elementCount,
+  elementSizeBytes,
   type Graph,
   type Node,
   type NodeId,
@@ -132,7 +134,8 @@ export class WorkGraph {
   /** Whether a node is memory already: no kernel of its own computes it. A view that no binding can point at is read by index. */
   isStorage(id: NodeId): boolean {
     const node = this.nodes[id]!;
-    if (node.op === "view") return node.attrs.offset % ALIGNED_ELEMENTS === 0 && !this.#overlapping.has(id);
+    if (node.op === "view")
+      return node.attrs.offset % alignedElements(node.type.dtype) === 0 && !this.#overlapping.has(id);
     return isLeafStorage(node) || this.#windowed.has(id);
   }
 
@@ -253,8 +256,18 @@ export function isSameMemory({ op }: Node): boolean {
   return op === "reshape" || op === "stop_gradient" || op === "barrier";
 }
 
-/** Elements at whose multiples a binding may begin on every device (256 bytes). */
+/** Elements of 4 bytes at whose multiples a binding may begin on every device (256 bytes). */
 export const ALIGNED_ELEMENTS = 64;
+
+/** Elements of a type at whose multiples a binding may begin. */
+export function alignedElements(dtype: DType): number {
+  return (ALIGNED_ELEMENTS * 4) / elementSizeBytes(dtype);
+}
+
+/** Whether a node rounds its input to f16, stored as such or, where that is emulated, as f32. */
+export function isRounding(node: Node): boolean {
+  return (node.op === "cast" && node.attrs.dtype === "f16") || node.op === "round_f16";
+}
 
 function isLeafStorage(node: Node): boolean {
   return node.op === "input" || node.op === "state" || node.op === "pack" || node.op === "parameter";

@@ -12,5 +12,6 @@ export {
   type StateLayout,
   type StateTensor,
 } from "./layout.ts";
+export { defaultLossScaling } from "./loss-scaling.ts";
 export type { LearningRate, OptimizerRecipe, Recipe } from "./recipe.ts";
 export { buildAccumulateStep, buildEncode, buildEvaluate, buildTrainStep, type Gradients } from "./step.ts";

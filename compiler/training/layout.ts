@@ -1,7 +1,11 @@
 import { type DType, elementCount, elementSizeBytes, type ForwardGraph, type Shape } from "../graph/index.ts";
+import { GOOD_STEPS, LOSS_SCALE } from "./loss-scaling.ts";
 import { matchesPattern, type OptimizerSlot, optimizerOf, type Recipe, slotsOf } from "./recipe.ts";
 
 type Parameter = ForwardGraph["parameters"][number];
+
+/** Of one element: parameters and slots are f32 whatever the contractions take. */
+const PARAMETER_BYTES = elementSizeBytes("f32");
 
 /** A parameter in its state buffer. `name` to `slots` are what a `ProgramParameter` holds. */
 export interface PlacedParameter extends Parameter {
@@ -95,13 +99,13 @@ export function layoutParameters(
     optimizer.weightDecay !== 0 &&
     !optimizer.exclude.some((pattern) => matchesPattern(pattern, name));
 
-  const alignment = Math.max(1, Math.ceil(limits.alignmentBytes / elementSizeBytes));
-  const capacity = Math.floor(limits.maxBufferBytes / elementSizeBytes / alignment) * alignment;
+  const alignment = Math.max(1, Math.ceil(limits.alignmentBytes / PARAMETER_BYTES));
+  const capacity = Math.floor(limits.maxBufferBytes / PARAMETER_BYTES / alignment) * alignment;
   const paddedCount = (p: Parameter): number => roundUp(elementCount(p.shape), alignment);
 
   for (const parameter of parameters)
     if (paddedCount(parameter) > capacity) {
-      const sizeBytes = elementCount(parameter.shape) * elementSizeBytes;
+      const sizeBytes = elementCount(parameter.shape) * PARAMETER_BYTES;
       throw new ParameterTooLargeError(parameter.name, sizeBytes, limits.maxBufferBytes);
     }
   const members = evenRuns(parameters, paddedCount, capacity).map((group) => ({
@@ -124,7 +128,7 @@ export function layoutParameters(
         shape: parameter.shape,
         init: parameter.init,
         buffer: stateName(PARAMETERS, index),
-        offsetBytes: offset * elementSizeBytes,
+        offsetBytes: offset * PARAMETER_BYTES,
         slots: Object.fromEntries(slots.map(({ slot, prefix }) => [slot, stateName(prefix, index)])),
         group: index,
         offset,
@@ -161,6 +165,7 @@ export function layoutParameters(
       SKIPPED,
       SEED,
       ...(recipe.accumulate > 1 ? [MICRO] : []),
+      ...(recipe.lossScaling === undefined ? [] : [LOSS_SCALE, GOOD_STEPS]),
     ],
   };
 }

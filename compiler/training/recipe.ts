@@ -1,3 +1,5 @@
+import type { LossScaling } from "../program/index.ts";
+
 /** How the rate depends on the step, which counts from 0. In warm-up it is `peak * (step + 1) / warmup`. */
 export type LearningRate =
   | { readonly kind: "constant"; readonly value: number }
@@ -28,7 +30,7 @@ export interface OptimizerRecipe {
   readonly exclude?: readonly string[] | undefined;
 }
 
-/** What a `train` block says, but for its data. */
+/** What a `train` block says, but for its data, and how its objective is scaled. */
 export interface Recipe {
   readonly optimizer: OptimizerRecipe;
   /** Scale the gradients of all parameters together so that their Euclidean norm is at most this. */
@@ -36,6 +38,8 @@ export interface Recipe {
   /** Micro-batches a step, at least 1. */
   readonly accumulate: number;
   readonly steps: number;
+  /** Undefined: the objective is differentiated as it is. */
+  readonly lossScaling?: LossScaling | undefined;
 }
 
 /** An optimizer's numbers, all present. */

@@ -19,6 +19,7 @@ import {
   stateName,
 } from "./layout.ts";
 import { learningRate } from "./learning-rate.ts";
+import { inverseLossScale, lossScale, updateLossScale } from "./loss-scaling.ts";
 import { stepScalars, updateGroup } from "./optimizer.ts";
 import { randomKeys } from "./random-keys.ts";
 import { optimizerOf, type Recipe } from "./recipe.ts";
@@ -38,8 +39,9 @@ const training = (label: string) => ({ path: "", at: "", label, pass: "training"
  * (as Optax `apply_if_finite`): one bad batch must not cost the run. A norm beyond the range of an f32 is none.
  *
  * Outputs: `loss.*` and `objective` of this (micro-)batch, `grad_norm` (of the averaged gradient, before clipping),
- * `learning_rate`; all f32 []; `skipped`, i32 [1], this step included. Updates: parameters, slots, `step`, `skipped`; with
- * accumulation `gradients.*` and `micro` to zero.
+ * `learning_rate`; all f32 []; `skipped`, i32 [1], this step included; with loss scaling `loss_scale`, f32 [1], from the next step
+ * on. Updates: parameters, slots, `step`, `skipped`; with
+ * accumulation `gradients.*` and `micro` to zero; with loss scaling `loss_scale` and `good_steps`.
  */
 export function buildTrainStep(
   forward: ForwardGraph,
@@ -54,9 +56,11 @@ export function buildTrainStep(
   const squares = b.withOrigin({ label: "grad_norm" }, () =>
     flat.map((g) => b.sum(b.mul(g, g), [0])).reduce((a, c) => b.add(a, c), b.constant("f32", 0)),
   );
-  const norm = b.withOrigin({ label: "grad_norm" }, () => b.sqrt(squares));
+  const unscale = recipe.lossScaling && inverseLossScale(b);
+  const norm = b.withOrigin({ label: "grad_norm" }, () => times(b, b.sqrt(squares), unscale));
   const clipScale = recipe.clip && clipByGlobalNorm(b, norm, recipe.clip.globalNorm);
   const finite = b.withOrigin({ label: "is_finite" }, () => b.isFinite(clipScale ?? norm));
+  const factor = clipScale === undefined ? unscale : times(b, clipScale, unscale);
   const rate = b.withOrigin({ label: "learning_rate" }, () => learningRate(b, recipe.optimizer.lr, step));
 
   const optimizer = optimizerOf(recipe.optimizer);
@@ -66,7 +70,7 @@ export function buildTrainStep(
       const isApplied = b.broadcast(finite, [group.size], []);
       const gradient = at(flat, group.index);
       const clipped =
-        clipScale === undefined ? gradient : b.mul(gradient, b.broadcast(clipScale, [group.size], []));
+        factor === undefined ? gradient : b.mul(gradient, b.broadcast(factor, [group.size], []));
       const parameters = groupState(b, PARAMETERS, group);
       const slots = layout.slots.map(({ prefix }) => groupState(b, prefix, group));
       const result = updateGroup(b, optimizer, scalars, group, parameters, slots, clipped);
@@ -86,6 +90,8 @@ export function buildTrainStep(
   b.output("grad_norm", norm);
   b.output("learning_rate", rate);
   b.output("skipped", skipped);
+  if (recipe.lossScaling !== undefined)
+    b.output("loss_scale", updateLossScale(b, recipe.lossScaling, finite));
   return b.build();
 }
 
@@ -128,7 +134,7 @@ function buildForward(forward: ForwardGraph, layout: StateLayout, keep: (name: s
 
 /**
  * Imports the forward graph and appends its gradients, packed: f32 [size] for each group, already averaged over and
- * added to the micro-batches before. Names the losses and the objective as outputs.
+ * added to the micro-batches before; with loss scaling those of the scaled objective. Names the losses and the objective as outputs.
  */
 function differentiate(
   b: GraphBuilder,
@@ -156,7 +162,7 @@ function differentiate(
   const used = [...parameters];
   const cotangents = gradients(
     b,
-    averaged,
+    recipe.lossScaling === undefined ? averaged : b.mul(averaged, lossScale(b)),
     used.map(([, view]) => view),
   );
   const gradientOf = new Map(used.map(([name], index) => [name, at(cotangents, index)]));
@@ -251,6 +257,10 @@ function count(b: GraphBuilder, counter: StateTensor, condition: NodeId): NodeId
     b.update(counter.name, next);
     return next;
   });
+}
+
+function times(b: GraphBuilder, x: NodeId, factor: NodeId | undefined): NodeId {
+  return factor === undefined ? x : b.mul(x, factor);
 }
 
 /** `encoder.query.weight` is `weight` in a kernel. */

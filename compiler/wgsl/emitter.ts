@@ -6,11 +6,17 @@ import {
   type Expr,
   type KernelTensor,
   laneStride,
-  type ScalarFn,
   walk,
 } from "../kernel/index.ts";
 import type { DType } from "../program/index.ts";
-import { literal, NEEDS_EQUAL_WIDTHS, SPELLING, storageType, valueType } from "./spelling.ts";
+import {
+  type DeclaredFn,
+  literal,
+  NEEDS_EQUAL_WIDTHS,
+  SPELLING,
+  storageType,
+  valueType,
+} from "./spelling.ts";
 
 interface Value {
   readonly text: string;
@@ -24,7 +30,7 @@ interface Scope {
 
 const LONGEST_INLINE = 72;
 /** Declared functions (`erf_4`) and the accumulators of a matmul (`acc_0_1`, at most ten quads wide). */
-const PRINTED = /^(erf|hash|uniform01)_[14]$|^acc_\d+_\d$/;
+const PRINTED = /^(erf|hash|uniform01|round_f16|to_f16)_[14]$|^acc_\d+_\d$/;
 const COMPONENTS = ["x", "y", "z", "w"] as const;
 
 /**
@@ -34,7 +40,7 @@ const COMPONENTS = ["x", "y", "z", "w"] as const;
  */
 export class Emitter {
   /** Functions that the module must declare. */
-  readonly functions = new Map<string, { readonly fn: ScalarFn; readonly width: 1 | 4 }>();
+  readonly functions = new Map<string, { readonly fn: DeclaredFn; readonly width: 1 | 4 }>();
   readonly #scopes: Scope[] = [{ lines: [], values: new Map() }];
   readonly #axes = new Map<AxisExpr, { readonly text: string; readonly depth: number }>();
   readonly #values = new Map<
@@ -185,7 +191,10 @@ export class Emitter {
         return this.#writeLoad(e, lane, depth);
       case "cast": {
         const x = this.emit(e.of, lane);
-        return { text: `${valueType(e.dtype, x.width)}(${x.text})`, width: x.width };
+        if (e.dtype !== "f16") return { text: `${valueType(e.dtype, x.width)}(${x.text})`, width: x.width };
+        const wide = e.of.dtype === "f32" ? x.text : `${valueType("f32", x.width)}(${x.text})`;
+        this.functions.set(`to_f16_${x.width}`, { fn: "to_f16", width: x.width });
+        return { text: `to_f16_${x.width}(${wide})`, width: x.width };
       }
       case "select": {
         const args = [e.condition, e.then, e.otherwise].map((x) => this.emit(x, lane));

@@ -7,12 +7,12 @@ import {
   KernelBuilder,
   type KernelTensor,
   launchOf,
-  type ScalarFn,
+  rootsOf,
   type Store,
   walk,
 } from "../kernel/index.ts";
 import { type Emitter, isVectorIndex } from "./emitter.ts";
-import { DECLARATIONS, storageType } from "./spelling.ts";
+import { DECLARATIONS, type DeclaredFn, storageType } from "./spelling.ts";
 
 /** Expressions of a kernel moved into a builder of the printer's own, so that it can substitute tile positions. */
 export class Adopted {
@@ -113,10 +113,20 @@ export function writeModuleOfParts(kernel: BesideKernel, bodies: readonly Kernel
 
 function head(kernel: Kernel, vectorTensors: ReadonlySet<number>): readonly string[] {
   return [
+    ...(usesF16(kernel) ? ["enable f16;"] : []),
     `// ${kernel.name}`,
     ...kernel.comments.map((comment) => `//   ${comment}`),
     ...kernel.tensors.map((t, i) => bindingLine(t, i, vectorTensors.has(t.tensor))),
   ];
+}
+
+function usesF16(kernel: Kernel): boolean {
+  if (kernel.tensors.some((tensor) => tensor.dtype === "f16")) return true;
+  let found = false;
+  walk(rootsOf(kernel), (e) => {
+    if (e.dtype === "f16") found = true;
+  });
+  return found;
 }
 
 function entryPoint(kernel: Kernel): readonly string[] {
@@ -146,10 +156,10 @@ function bindingLine(t: KernelTensor, index: number, isVector: boolean): string 
   return `@group(0) @binding(${index}) var<storage, ${t.access}> ${t.name}: ${type};  // ${t.comment}`;
 }
 
-function declarations(used: Iterable<{ readonly fn: ScalarFn; readonly width: 1 | 4 }>): readonly string[] {
+function declarations(used: Iterable<{ readonly fn: DeclaredFn; readonly width: 1 | 4 }>): readonly string[] {
   const written = new Set<string>();
   const lines: string[] = [];
-  const add = (fn: ScalarFn, width: 1 | 4): void => {
+  const add = (fn: DeclaredFn, width: 1 | 4): void => {
     const declaration = DECLARATIONS[fn];
     if (declaration === undefined || written.has(`${fn}_${width}`)) return;
     written.add(`${fn}_${width}`);

@@ -12,8 +12,9 @@ export function storageType(dtype: DType, width: 1 | 4): string {
 }
 
 const LARGEST_F32 = 3.4028234663852886e38;
+const LARGEST_F16 = 65504;
 
-/** A literal that reads back as the same f32, i32, u32 or bool. Infinities become the largest finite value. */
+/** A literal that reads back as the same f32, f16, i32, u32 or bool. Infinities become the largest finite value. */
 export function literal(dtype: DType, value: number): string {
   switch (dtype) {
     case "f32": {
@@ -21,6 +22,8 @@ export function literal(dtype: DType, value: number): string {
       const text = Object.is(finite, -0) ? "-0.0" : String(finite);
       return `${text}f`;
     }
+    case "f16":
+      return `${Math.max(-LARGEST_F16, Math.min(LARGEST_F16, value))}h`;
     case "i32":
       return value === -(2 ** 31) ? "i32(-2147483647 - 1)" : String(value);
     case "u32":
@@ -71,6 +74,7 @@ export const SPELLING: Readonly<Record<ScalarFn, Spell>> = {
   sin: prefix("sin"),
   cos: prefix("cos"),
   floor: prefix("floor"),
+  round_f16: ([x], _dtype, width) => `round_f16_${width}(${x})`,
   // An exponent of all ones is NaN or infinity.
   is_finite: ([x], _dtype, width) => {
     const t = valueType("u32", width);
@@ -98,10 +102,49 @@ export const SPELLING: Readonly<Record<ScalarFn, Spell>> = {
   uniform01: ([key, index], _dtype, width) => `uniform01_${width}(${key}, ${index})`,
 };
 
+/** What a module may have to declare: scalar functions that WGSL lacks, and the cast from f32 to f16. */
+export type DeclaredFn = ScalarFn | "to_f16";
+
 /** Functions that WGSL lacks, as declarations for one width; `needs` names others that they call. */
 export const DECLARATIONS: Partial<
-  Readonly<Record<ScalarFn, { readonly needs: readonly ScalarFn[]; readonly text: (width: 1 | 4) => string }>>
+  Readonly<
+    Record<DeclaredFn, { readonly needs: readonly DeclaredFn[]; readonly text: (width: 1 | 4) => string }>
+  >
 > = {
+  round_f16: {
+    needs: [],
+    // By the bits: `quantizeToF16` leaves open what becomes of values beyond the range, may flush small ones to zero and, on
+    // SwiftShader, drops bits instead of rounding.
+    text: (width) => {
+      const [t, u] = [valueType("f32", width), valueType("u32", width)];
+      return `fn round_f16_${width}(x: ${t}) -> ${t} {
+  let magnitude = bitcast<${u}>(x) & ${u}(0x7fffffffu);
+  let even = (magnitude >> ${u}(13u)) & ${u}(1u);
+  let rounded = (magnitude + ${u}(0xfffu) + even) & ${u}(0xffffe000u);
+  let large = select(rounded, max(magnitude, ${u}(0x7f800000u)), magnitude >= ${u}(0x477ff000u));
+  let small = bitcast<${u}>(round(bitcast<${t}>(magnitude) * 16777216.0) * 5.9604644775390625e-8);
+  let bits = select(large, small, magnitude < ${u}(0x38800000u));
+  return bitcast<${t}>(bits | (bitcast<${u}>(x) & ${u}(0x80000000u)));
+}`;
+    },
+  },
+  to_f16: {
+    needs: [],
+    // WGSL leaves open what f16(x) is for x beyond the range: from 65520 on it is infinite, NaN stays NaN.
+    text: (width) => {
+      const [t, h, u] = [valueType("f32", width), valueType("f16", width), valueType("u32", width)];
+      const beyond =
+        width === 1
+          ? "bitcast<vec2<f16>>(bits).x"
+          : "bitcast<vec4<f16>>(vec2<u32>(bits.x | (bits.y << 16u), bits.z | (bits.w << 16u)))";
+      return `fn to_f16_${width}(x: ${t}) -> ${h} {
+  let magnitude = bitcast<${u}>(x) & ${u}(0x7fffffffu);
+  let sign = (bitcast<${u}>(x) >> ${u}(16u)) & ${u}(0x8000u);
+  let bits = sign | select(${u}(0x7c00u), ${u}(0x7e00u), magnitude > ${u}(0x7f800000u));
+  return select(${h}(x), ${beyond}, magnitude >= ${u}(0x477ff000u));
+}`;
+    },
+  },
   erf: {
     needs: [],
     // Rational approximation in x on [-4, 4], error below 5e-7; coefficients as in Eigen's generic_fast_erf_float.

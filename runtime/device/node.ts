@@ -10,12 +10,14 @@ export interface FoundAdapter {
 }
 
 // Dawn rounds timestamps to 65 µs unless told not to: a profile of single dispatches needs the digits.
-const dawnOptions = ["disable-dawn-features=timestamp_quantization"];
+const switchedOff = "disable-dawn-features=timestamp_quantization";
+/** Dawn holds `shader-f16` back on NVIDIA's Vulkan unless told not to. */
+const switchedOn = "enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia";
 /**
  * The compiler proves that no kernel leaves its tensors (compiler/kernel/bounds.ts), so the driver need not check each access
  * again, which takes a sixth of a training step on a processor.
  */
-const withoutChecks = "enable-dawn-features=disable_robustness";
+const withoutChecks = "disable_robustness";
 
 /**
  * Dawn's instances, one of a kind, for as long as the process lives: one that is collected while a device of it is still being
@@ -27,7 +29,7 @@ function instanceOf(kind: "hardware" | "software", checked: boolean): GPU {
   const key = `${kind} ${checked}`;
   const known = instances.get(key);
   if (known !== undefined) return known;
-  const made = create(checked ? dawnOptions : [...dawnOptions, withoutChecks]);
+  const made = create([switchedOff, checked ? switchedOn : `${switchedOn},${withoutChecks}`]);
   instances.set(key, made);
   return made;
 }

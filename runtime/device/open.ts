@@ -32,7 +32,7 @@ export interface KilnDevice {
   readonly adapter: AdapterIdentity;
   /** One line for a person: which device was taken and, for the software device, how to get a real one. */
   readonly notice: string;
-  /** Of `timestamp-query` and `subgroups`, those the device has. */
+  /** Of `timestamp-query`, `subgroups` and `shader-f16`, those the device has. */
   readonly features: ReadonlySet<string>;
   /** @throws KilnError `machine` once the device was lost or reported an error that no scope caught */
   throwIfFailed(): void;
@@ -44,7 +44,11 @@ export interface KilnDevice {
   close(): void;
 }
 
-const wantedFeatures = ["timestamp-query", "subgroups"] as const satisfies readonly GPUFeatureName[];
+const wantedFeatures = [
+  "timestamp-query",
+  "subgroups",
+  "shader-f16",
+] as const satisfies readonly GPUFeatureName[];
 
 /**
  * Opens the device to train on, with the adapter's own limits.
@@ -143,7 +147,7 @@ function wrapDevice(
 
   return {
     device,
-    profile: profileOf(device.limits, isSoftware),
+    profile: profileOf(device.limits, new Set(features), isSoftware),
     name,
     isSoftware,
     adapter: identityOf(adapter),

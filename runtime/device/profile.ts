@@ -11,6 +11,7 @@ export const defaultGpuProfile: DeviceProfile = {
   maxComputeWorkgroupSizeX: 256,
   maxComputeWorkgroupStorageSize: 16_384,
   minStorageBufferOffsetAlignment: 256,
+  f16: false,
 };
 
 /** SwiftShader reports 1 GiB for a buffer and allocates a little less (measured: 1 GiB fails, 64 KiB less does not). */
@@ -27,6 +28,7 @@ export const softwareProfile: DeviceProfile = {
   maxComputeWorkgroupSizeX: 256,
   maxComputeWorkgroupStorageSize: 32_768,
   minStorageBufferOffsetAlignment: 256,
+  f16: false,
 };
 
 /** The limits asked of an adapter: all that a `DeviceProfile` carries and the other two workgroup sizes. */
@@ -50,7 +52,12 @@ export function limitsToAskFor(available: GPUSupportedLimits): Record<string, nu
   return Object.fromEntries(wantedLimits.map((name) => [name, available[name]]));
 }
 
-export function profileOf(limits: GPUSupportedLimits, isSoftware: boolean): DeviceProfile {
+/** @param features those that the device was opened with */
+export function profileOf(
+  limits: GPUSupportedLimits,
+  features: ReadonlySet<string>,
+  isSoftware: boolean,
+): DeviceProfile {
   const bufferBytes = isSoftware ? softwareBufferBytes : Number.POSITIVE_INFINITY;
   return {
     deviceClass: isSoftware ? "software" : "gpu",
@@ -62,5 +69,6 @@ export function profileOf(limits: GPUSupportedLimits, isSoftware: boolean): Devi
     maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
     maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
     minStorageBufferOffsetAlignment: limits.minStorageBufferOffsetAlignment,
+    f16: features.has("shader-f16"),
   };
 }

@@ -46,6 +46,8 @@ export interface RecordedEntry {
 export function checkLimits(program: Program, kiln: KilnDevice, entries: readonly EntryName[]): void {
   const { maxComputeWorkgroupsPerDimension, maxStorageBufferBindingSize } = kiln.profile;
   const hint = "compile the spec for this device";
+  if (program.precision === "mixed" && program.profile.f16 && !kiln.profile.f16)
+    throw new KilnError("machine", "the program computes with f16, which this device has not", hint);
   for (const name of entries) {
     for (const step of program.entries[name]?.steps ?? []) {
       if (step.kind !== "dispatch") continue;

@@ -1,7 +1,7 @@
 import type { DType, TensorPlace } from "../../compiler/program/index.ts";
 import { KilnError } from "../errors.ts";
 
-/** A tensor's elements, row-major. `bool` comes as u32 0 or 1. */
+/** A tensor's elements, row-major. `bool` comes as u32 0 or 1, `f16` as f32. */
 export type TensorData = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
 export interface OutputTensor {
@@ -31,7 +31,9 @@ export function checkInput(entry: string, place: TensorPlace, field: InputFields
 }
 
 export function byteLength(place: TensorPlace): number {
-  return 4 * place.shape.reduce((product, size) => product * size, 1);
+  const elements = place.shape.reduce((product, size) => product * size, 1);
+  // Copies are whole words.
+  return place.dtype === "f16" ? 4 * Math.ceil(elements / 2) : 4 * elements;
 }
 
 export function asTyped(dtype: DType, bytes: Uint8Array<ArrayBuffer>): TensorData {
@@ -41,10 +43,20 @@ export function asTyped(dtype: DType, bytes: Uint8Array<ArrayBuffer>): TensorDat
       return new Float32Array(buffer, byteOffset, length / 4);
     case "i32":
       return new Int32Array(buffer, byteOffset, length / 4);
+    case "f16":
+      return Float32Array.from(new Uint16Array(buffer, byteOffset, length / 2), floatOfHalf);
     case "u32":
     case "bool":
       return new Uint32Array(buffer, byteOffset, length / 4);
     default:
       return dtype satisfies never;
   }
+}
+
+/** The value of an IEEE 754 binary16 from its bits. */
+function floatOfHalf(bits: number): number {
+  const [exponent, fraction] = [(bits >> 10) & 31, bits & 1023];
+  const sign = bits < 0x8000 ? 1 : -1;
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
 }

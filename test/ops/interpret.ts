@@ -1,4 +1,4 @@
-import type { DType, Tensor } from "../../compiler/graph/index.ts";
+import { type DType, isFloat, type Tensor } from "../../compiler/graph/index.ts";
 import { type Expr, KernelBuilder, type ScalarFn } from "../../compiler/kernel/index.ts";
 
 /** Unrolls reductions over constant indices, so that a lowered element is one expression to look at. */
@@ -73,7 +73,8 @@ function stored(dtype: DType, value: number): number {
 
 function castTo(to: DType, from: DType, value: number): number {
   if (to === "bool") return value === 0 ? 0 : 1;
-  if (from !== "f32" || to === "f32") return value;
+  if (to === "f16") return halfOf(value);
+  if (!isFloat(from) || to === "f32") return value;
   return to === "i32"
     ? Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, Math.trunc(value)))
     : Math.max(0, Math.min(2 ** 32 - 1, Math.trunc(value)));
@@ -104,6 +105,8 @@ function callFn(fn: ScalarFn, dtype: DType, [a = Number.NaN, b = Number.NaN]: re
       return Math.cos(a);
     case "floor":
       return Math.floor(a);
+    case "round_f16":
+      return halfOf(a);
     case "is_finite":
       return Number(Math.abs(Math.fround(a)) <= 3.4028234663852886e38);
     case "not":
@@ -141,6 +144,18 @@ function callFn(fn: ScalarFn, dtype: DType, [a = Number.NaN, b = Number.NaN]: re
     default:
       return fn satisfies never;
   }
+}
+
+/** The nearer of the two binary16 values around a number. */
+function halfOf(value: number): number {
+  const magnitude = Math.abs(value);
+  if (magnitude === 0 || magnitude >= 65520)
+    return magnitude === 0 ? value : value * Number.POSITIVE_INFINITY;
+  const step = 2 ** (Math.max(Math.floor(Math.log2(magnitude)), -14) - 10);
+  const below = Math.floor(magnitude / step);
+  const rest = magnitude - below * step;
+  const isUp = rest > step / 2 || (rest === step / 2 && below % 2 === 1);
+  return Math.sign(value) * (isUp ? below + 1 : below) * step;
 }
 
 /** PCG-RXS-M-XS 32 by exact integers. */

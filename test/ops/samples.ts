@@ -16,6 +16,27 @@ const i = (values: readonly number[], shape: Shape = [values.length]) => given("
 const u = (values: readonly number[], shape: Shape = [values.length]) => given("u32", shape, values);
 const truth = (values: readonly number[], shape: Shape = [values.length]) => given("bool", shape, values);
 
+/** Floats and the nearest IEEE 754 binary16 value. */
+const halves = [
+  [1, 1],
+  // 11 significant bits; ties go to the even one.
+  [1 + 2 ** -11, 1],
+  [1 + 3 * 2 ** -11, 1 + 2 ** -9],
+  [-(1 + 2 ** -11 + 2 ** -20), -(1 + 2 ** -10)],
+  [2049, 2048],
+  [2051, 2052],
+  [65504, 65504],
+  [-65519, -65504],
+  // The least normal value, and steps of 2^-24 below it.
+  [2 ** -14, 2 ** -14],
+  [2 ** -14 - 2 ** -25, 2 ** -14],
+  [2 ** -24, 2 ** -24],
+  [2 ** -25, 0],
+  [3 * 2 ** -25, 2 ** -23],
+  [2 ** -30, 0],
+  [0, 0],
+] as const;
+
 /** A hand case of an op without attributes. */
 function hand(inputs: readonly Operand[], gives: readonly number[]) {
   return { attrs: {}, inputs, gives };
@@ -74,6 +95,12 @@ export const samples: { readonly [K in OpName]: readonly Sample<K>[] } = {
   sin: [hand([f([0, Math.PI / 2, Math.PI / 6])], [0, 1, 0.5]), drawn(anything)],
   cos: [hand([f([0, Math.PI, Math.PI / 3])], [1, -1, 0.5]), drawn(anything)],
   floor: [hand([f([1.5, -1.5, 2])], [1, -2, 2]), drawn(nonzero(shape))],
+  round_f16: [
+    hand(
+      [f(halves.map(([value]) => value))],
+      halves.map(([, half]) => half),
+    ),
+  ],
   is_finite: [
     hand(
       [
@@ -162,6 +189,12 @@ export const samples: { readonly [K in OpName]: readonly Sample<K>[] } = {
     cast("i32", u([4294967295]), [-1]),
     cast("f32", truth([0, 1]), [0, 1]),
     cast("i32", truth([0, 1]), [0, 1]),
+    cast(
+      "f16",
+      f(halves.map(([value]) => value)),
+      halves.map(([, half]) => half),
+    ),
+    cast("f16", i([2049, -7]), [2048, -7]),
     cast("bool", f([0, 0.5, -2]), [0, 1, 1]),
     cast("bool", i([0, -1]), [0, 1]),
   ],

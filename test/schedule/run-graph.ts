@@ -1,6 +1,7 @@
 import { assemble } from "../../compiler/assemble/index.ts";
 import { elementCount, type Graph, type Leaves, type Tensor, tensor } from "../../compiler/graph/index.ts";
 import { partsOf, tensorsWritten } from "../../compiler/kernel/index.ts";
+import { emulateF16 } from "../../compiler/precision/index.ts";
 import type { DType, Program, Tuning } from "../../compiler/program/index.ts";
 import { type FusionRule, type Schedule, schedule } from "../../compiler/schedule/index.ts";
 import { printKernel } from "../../compiler/wgsl/index.ts";
@@ -18,7 +19,7 @@ export function programOf(
   const states = graph.nodes.flatMap((node) =>
     node.op === "state" ? [{ name: node.attrs.name, sizeBytes: 4 * elementCount(node.attrs.shape) }] : [],
   );
-  const planned = schedule(graph, profile, { fuse, without, tuning });
+  const planned = schedule(profile.f16 ? graph : emulateF16(graph), profile, { fuse, without, tuning });
   expectNoHazards(planned);
   return assemble({
     about: {

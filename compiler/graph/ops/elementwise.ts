@@ -1,6 +1,7 @@
 import type { GraphBuilder } from "../builder.ts";
-import { dtypeRange, isInteger } from "../dtype.ts";
+import { dtypeRange, isFloat, isInteger } from "../dtype.ts";
 import { invariant } from "../errors.ts";
+import { toHalf } from "../half.ts";
 import { type Tensor, zeros } from "../tensor.ts";
 import type { BinaryOp, DType, NodeId, TensorType, UnaryOp } from "../types.ts";
 import { oneInput, requireDType, requireSameShape, requireSameType, twoInputs } from "./check.ts";
@@ -186,6 +187,13 @@ export const floor = unary("floor", {
   vjp: () => undefined,
 });
 
+export const round_f16 = unary("round_f16", {
+  summary: "Elementwise the nearest f16 value, as an f32: what a cast to f16 and back gives. f32.",
+  takes: ["f32"],
+  value: toHalf,
+  vjp: "not differentiable",
+});
+
 export const is_finite = unary("is_finite", {
   summary: "Elementwise: x as an f32 is neither NaN nor infinite. f32 -> bool.",
   takes: ["f32"],
@@ -336,9 +344,9 @@ export const select: OpDef<"select"> = {
 
 export const cast: OpDef<"cast"> = {
   summary:
-    "Elementwise conversion. f32 to integers drops the fraction and stops at the ends of the range; i32 and u32 keep their bits; a bool is 0 or 1, a number is true unless 0.",
+    "Elementwise conversion. To f16: to the nearest, ties to even, infinite from 65520 on. f32 and f16 to integers drops the fraction and stops at the ends of the range; i32 and u32 keep their bits; a bool is 0 or 1, a number is true unless 0.",
   infer: (inputs, { dtype }) => ({ dtype, shape: oneInput(inputs).shape }),
-  vjp: (_b, { node, ct }) => [node.attrs.dtype === "f32" ? ct : undefined],
+  vjp: (_b, { node, ct }) => [isFloat(node.attrs.dtype) ? ct : undefined],
   evaluate: ([x], { type }) => convert(x!, type),
   lower: (s, [x], at, { attrs }) => s.cast(attrs.dtype, x!(at)),
 };
@@ -349,7 +357,8 @@ function convert(x: Tensor, type: TensorType): Tensor {
   const { min, max } = dtypeRange(type.dtype);
   const value = (element: number): number => {
     if (type.dtype === "bool") return Number(element !== 0);
-    return x.dtype === "f32" && isInteger(type.dtype)
+    if (type.dtype === "f16") return toHalf(element);
+    return isFloat(x.dtype) && isInteger(type.dtype)
       ? Math.min(max, Math.max(min, Math.trunc(element)))
       : element;
   };

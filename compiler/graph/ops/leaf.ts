@@ -2,7 +2,7 @@ import { isValueOf } from "../dtype.ts";
 import { invariant } from "../errors.ts";
 import { formatType, sameType } from "../shape.ts";
 import { stridedOffsets, type Tensor, zeros } from "../tensor.ts";
-import type { TensorType } from "../types.ts";
+import type { DType, TensorType } from "../types.ts";
 import { noInputs, requireShape } from "./check.ts";
 import type { OpDef } from "./op-def.ts";
 
@@ -21,11 +21,17 @@ function leafValue(
   return value;
 }
 
+/** f16 is made by casts: what lies outside of a step is whole words, and master copies are f32. */
+function requireWholeWords(dtype: DType): void {
+  invariant(dtype !== "f16", () => "f16 comes of casts alone");
+}
+
 export const input: OpDef<"input"> = {
   summary: "A batch field written by the runtime.",
   infer: (inputs, { dtype, shape }) => {
     noInputs(inputs);
     requireShape(shape);
+    requireWholeWords(dtype);
     return { dtype, shape };
   },
   vjp: "not differentiable",
@@ -50,6 +56,7 @@ export const state: OpDef<"state"> = {
   infer: (inputs, { dtype, shape }) => {
     noInputs(inputs);
     requireShape(shape);
+    requireWholeWords(dtype);
     return { dtype, shape };
   },
   vjp: "not differentiable",

@@ -2,21 +2,30 @@ import type { Accessor, Expr, ScalarBuilder } from "../../kernel/index.ts";
 import { invariant } from "../errors.ts";
 import { areAscendingAxes, elementCount, formatType, otherAxes, rowMajorStrides } from "../shape.ts";
 import { stridedOffsets, type Tensor, zeros } from "../tensor.ts";
-import type { AttrsOf, NodeOf, TensorType } from "../types.ts";
+import type { AttrsOf, DType, NodeId, NodeOf, TensorType } from "../types.ts";
 import { oneInput, requireDType, requireNumeric, requireShape, twoInputs } from "./check.ts";
 import type { OpDef } from "./op-def.ts";
 
 function inferReduction(
   inputs: readonly TensorType[],
   attrs: { readonly axes: readonly number[] },
+  allowed: readonly DType[],
 ): TensorType {
   const x = oneInput(inputs);
-  requireNumeric(x);
+  requireDType(x, allowed);
   invariant(
     areAscendingAxes(attrs.axes, x.shape.length),
     () => `[${attrs.axes.join(", ")}] are no ascending axes of ${formatType(x)}`,
   );
-  return { dtype: x.dtype, shape: otherAxes(attrs.axes, x.shape.length).map((axis) => x.shape[axis]!) };
+  return {
+    dtype: summedDType(x.dtype),
+    shape: otherAxes(attrs.axes, x.shape.length).map((axis) => x.shape[axis]!),
+  };
+}
+
+/** Sums of f16 are f32: eleven bits do not hold them. */
+function summedDType(dtype: DType): DType {
+  return dtype === "f16" ? "f32" : dtype;
 }
 
 /** For each element of a reduction's input, the offset of the output element it goes into. */
@@ -25,6 +34,11 @@ function reducedOffsets(shape: readonly number[], axes: readonly number[]): Int3
   const keptStrides = rowMajorStrides(kept.map((axis) => shape[axis]!));
   const strides = shape.map((_size, axis) => keptStrides[kept.indexOf(axis)] ?? 0);
   return stridedOffsets(shape, strides);
+}
+
+/** A term as it is summed: halves are widened, which is exact. */
+function widened(s: ScalarBuilder, term: Expr): Expr {
+  return term.dtype === "f16" ? s.cast("f32", term) : term;
 }
 
 function lowerReduction(kind: "sum" | "max" | "logsumexp") {
@@ -39,14 +53,17 @@ function lowerReduction(kind: "sum" | "max" | "logsumexp") {
     const kept = otherAxes(attrs.axes, shape.length);
     const extents = attrs.axes.map((axis) => shape[axis]!);
     return s.reduce(kind, extents, (reduced) =>
-      x!(shape.map((_size, axis) => at[kept.indexOf(axis)] ?? reduced[attrs.axes.indexOf(axis)]!)),
+      widened(
+        s,
+        x!(shape.map((_size, axis) => at[kept.indexOf(axis)] ?? reduced[attrs.axes.indexOf(axis)]!)),
+      ),
     );
   };
 }
 
 export const sum: OpDef<"sum"> = {
-  summary: "Sum over axes, which go.",
-  infer: inferReduction,
+  summary: "Sum over axes, which go. Of f16: f32.",
+  infer: (inputs, attrs) => inferReduction(inputs, attrs, ["f32", "f16", "i32", "u32"]),
   vjp: (b, { node, inputs: [x], ct }) => [b.broadcastOver(ct, b.shape(x!), node.attrs.axes)],
   evaluate: ([x], { type, attrs }) => {
     const out = zeros(type);
@@ -59,7 +76,7 @@ export const sum: OpDef<"sum"> = {
 
 export const reduce_max: OpDef<"reduce_max"> = {
   summary: "Greatest element over axes, which go.",
-  infer: inferReduction,
+  infer: (inputs, attrs) => inferReduction(inputs, attrs, ["f32", "i32", "u32"]),
   /** Elements that are equal to the maximum share the cotangent equally, as in jax.numpy.max. */
   vjp: (b, { node, inputs: [x], output, ct }) => {
     const { axes } = node.attrs;
@@ -85,10 +102,7 @@ export const reduce_max: OpDef<"reduce_max"> = {
 
 export const logsumexp: OpDef<"logsumexp"> = {
   summary: "log(sum(exp(x))) over axes, which go: the normalizer of a softmax.",
-  infer: (inputs, attrs) => {
-    requireDType(oneInput(inputs), ["f32"]);
-    return inferReduction(inputs, attrs);
-  },
+  infer: (inputs, attrs) => inferReduction(inputs, attrs, ["f32"]),
   /** The softmax, times the cotangent. */
   vjp: (b, { node, inputs: [x], output, ct }) => {
     const spread = (row: number): number => b.broadcastOver(row, b.shape(x!), node.attrs.axes);
@@ -165,7 +179,7 @@ function contractIntegers(
 }
 
 export const einsum: OpDef<"einsum"> = {
-  summary: "Sum of products of two tensors with labelled axes.",
+  summary: "Sum of products of two tensors with labelled axes. Of f16: f32.",
   infer: (inputs, { lhs, rhs, out }) => {
     const [a, b] = twoInputs(inputs);
     requireNumeric(a);
@@ -200,12 +214,16 @@ export const einsum: OpDef<"einsum"> = {
       invariant(size !== undefined, () => `output label ${label} is in no operand`);
       return size;
     });
-    return { dtype: a.dtype, shape };
+    return { dtype: summedDType(a.dtype), shape };
   },
   /** The cotangent of each operand is an einsum of the output's and the other operand. */
   vjp: (b, { node, inputs: [a, c], ct }) => {
     const { lhs, rhs, out } = node.attrs;
-    return [b.einsum(ct, c!, { lhs: out, rhs, out: lhs }), b.einsum(a!, ct, { lhs, rhs: out, out: rhs })];
+    const wide = (operand: NodeId): NodeId => (b.dtype(operand) === "f16" ? b.cast(operand, "f32") : operand);
+    return [
+      b.einsum(ct, wide(c!), { lhs: out, rhs, out: lhs }),
+      b.einsum(wide(a!), ct, { lhs, rhs: out, out: rhs }),
+    ];
   },
   evaluate: ([a, b], { type, attrs }) => {
     const out = zeros(type);
@@ -231,7 +249,9 @@ export const einsum: OpDef<"einsum"> = {
     const summed = summedLabels(attrs);
     const product = (inner: readonly Expr[]): Expr => {
       const place = (label: number): Expr => at[attrs.out.indexOf(label)] ?? inner[summed.indexOf(label)]!;
-      return s.call("mul", a!(attrs.lhs.map(place)), c!(attrs.rhs.map(place)));
+      // The product of two halves has 22 bits: exact in f32, as tensor cores have it; an f16 product would lose half of them
+      // and overflow.
+      return s.call("mul", widened(s, a!(attrs.lhs.map(place))), widened(s, c!(attrs.rhs.map(place))));
     };
     return summed.length === 0 ? product([]) : s.reduce("sum", summed.map(labelSizes(attrs, types)), product);
   },
@@ -241,7 +261,7 @@ export const scatter_add: OpDef<"scatter_add"> = {
   summary: "Sums of rows of equal index. updates: T[...I, ...rest], indices: i32[...I] -> T[rows, ...rest]",
   infer: (inputs, { rows }) => {
     const [updates, indices] = twoInputs(inputs);
-    requireNumeric(updates);
+    requireDType(updates, ["f32", "i32", "u32"]);
     invariant(indices.dtype === "i32", () => `indices must be i32, got ${formatType(indices)}`);
     invariant(
       indices.shape.length <= updates.shape.length &&
