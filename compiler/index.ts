@@ -19,9 +19,12 @@ import {
   planEntries,
   type SmallerBatch,
 } from "./plan/index.ts";
+import { emulateF16, mixedPrecision } from "./precision/index.ts";
 import {
   type DeviceProfile,
   type DType,
+  type LossScaling,
+  type Precision,
   type Program,
   type Shape,
   type Tuning,
@@ -42,6 +45,7 @@ import {
   buildEncode,
   buildEvaluate,
   buildTrainStep,
+  defaultLossScaling,
   layoutParameters,
   ParameterTooLargeError,
   type StateLayout,
@@ -78,6 +82,13 @@ export interface CompileOptions extends CheckOptions {
    * everything fits. Default: no limit, and nothing is computed again for memory's sake.
    */
   readonly memoryBytes?: number;
+  /**
+   * `mixed`: contractions take f16 and sum in f32, the objective is scaled. Parameters and the optimizer stay f32. Where the device
+   * has no f16 it is emulated: the same numbers, no gain. Default `f32`.
+   */
+  readonly precision?: Precision;
+  /** Of `mixed`: what differs from PyTorch's defaults. */
+  readonly lossScaling?: Partial<LossScaling>;
   /** Kernels' variants as they were measured on the device, see `Tuning`. Default: none, the cost model decides. */
   readonly tuning?: Tuning;
   /** What to do where a kernel does not have the variant that `tuning` names. Default `refuse`: an error. */
@@ -139,8 +150,9 @@ export function compile(root: string, options: CompileOptions): CompileResult {
     timings[stage] = (timings[stage] ?? 0) + performance.now() - start;
     return result;
   };
-  const { model, result } = timed("analyze", () => analyzeSpec(root, options));
-  if (model === undefined || hasErrors(result.diagnostics)) return { ...result, timings };
+  const { model: analyzed, result } = timed("analyze", () => analyzeSpec(root, options));
+  if (analyzed === undefined || hasErrors(result.diagnostics)) return { ...result, timings };
+  const model = scaledModel(analyzed, options);
   const { profile } = options;
   try {
     const { layout, graphs, plans } = planModel(model, options, timed);
@@ -160,6 +172,7 @@ export function compile(root: string, options: CompileOptions): CompileResult {
             steps: model.recipe.steps,
             accumulate: model.recipe.accumulate,
             losses: model.losses.map((loss) => loss.name),
+            ...(model.recipe.lossScaling !== undefined && { lossScaling: model.recipe.lossScaling }),
           },
           parameters: layout.parameters.map(({ name, shape, init, buffer, offsetBytes, slots }) => ({
             name,
@@ -171,6 +184,7 @@ export function compile(root: string, options: CompileOptions): CompileResult {
           })),
           sources: result.sources.map(({ name, text }) => ({ path: name, text })),
           overrides: options.settings ?? {},
+          ...(options.precision === "mixed" && { precision: options.precision }),
           ...(options.memoryBytes !== undefined && { memoryBytes: options.memoryBytes }),
         },
         states: layout.states.map(({ name, shape }) => ({
@@ -218,7 +232,7 @@ interface PlannedModel {
 }
 
 /** @throws ParameterTooLargeError, TensorTooLargeError */
-function planModel(model: TypedModel, options: CompileOptions, timed: Timed): PlannedModel {
+function planModel(model: ScaledModel, options: CompileOptions, timed: Timed): PlannedModel {
   const { profile } = options;
   const forwardOf = (mode: "train" | "evaluate"): ForwardGraph => {
     const elaborated = timed("elaborate", () => elaborate(model, mode));
@@ -235,12 +249,17 @@ function planModel(model: TypedModel, options: CompileOptions, timed: Timed): Pl
     if (options.verify === true) verify(graph);
     return graph;
   };
+  // After the rules of `optimize`: those that share contractions would not know rounded operands.
+  const rounded = (graph: Graph): Graph => {
+    if (options.precision !== "mixed") return graph;
+    return timed("precision", () => {
+      const mixed = check(mixedPrecision(graph));
+      return profile.f16 ? mixed : check(emulateF16(mixed));
+    });
+  };
   for (const name of options.entries ?? entriesOf(model)) {
     const built = timed("training", () => check(buildEntry(name, forward, inference, model, layout)));
-    graphs.set(
-      name,
-      timed("optimize", () => check(optimize(built))),
-    );
+    graphs.set(name, rounded(timed("optimize", () => check(optimize(built)))));
   }
   const scheduling = {
     fuse: options.fuse ?? true,
@@ -267,8 +286,9 @@ function overLimit(
   const stateBytes = layout.states.reduce((n, { shape }) => n + 4 * elementCount(shape), 0);
   const peakOf = (batch: number, accumulate: number): number | undefined => {
     const data = { ...options.data, batch };
-    const { model: smaller } = analyzeSpec(root, { ...options, data });
-    if (smaller === undefined) return undefined;
+    const { model: analyzed } = analyzeSpec(root, { ...options, data });
+    if (analyzed === undefined) return undefined;
+    const smaller = scaledModel(analyzed, options);
     const recipe = { ...smaller.recipe, accumulate };
     const entries = entriesOf({ ...smaller, recipe });
     const untimed: Timed = (_, work) => work();
@@ -299,6 +319,14 @@ function isMadeBySettings(
   return model?.data.settings.batch === batch && model.recipe.accumulate === accumulate;
 }
 
+type ScaledModel = TypedModel & { readonly recipe: { readonly lossScaling?: LossScaling } };
+
+/** The model with its objective scaled, where precision is mixed. */
+function scaledModel(model: TypedModel, { precision, lossScaling }: CompileOptions): ScaledModel {
+  if (precision !== "mixed") return model;
+  return { ...model, recipe: { ...model.recipe, lossScaling: { ...defaultLossScaling, ...lossScaling } } };
+}
+
 function entriesOf(model: TypedModel): readonly EntryName[] {
   const training: EntryName[] = model.recipe.accumulate > 1 ? ["accumulate", "train"] : ["train"];
   return model.outputs.length > 0 ? [...training, "evaluate", "encode"] : [...training, "evaluate"];
@@ -308,7 +336,7 @@ function buildEntry(
   name: EntryName,
   forward: ForwardGraph,
   inference: ForwardGraph,
-  model: TypedModel,
+  model: ScaledModel,
   layout: StateLayout,
 ): Graph {
   switch (name) {

@@ -36,6 +36,7 @@ export async function recompile(
   const { program } = await openProgram(root.path, console, {
     ...options,
     settings: { ...checkpoint.overrides, ...options.settings },
+    precision: checkpoint.precision,
     loader: carriedLoader(checkpoint.sources),
   });
   return program;

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Precision } from "../compiler/program/index.ts";
 import { parseBytes } from "./terminal/units.ts";
 
 /** What every command takes. */
@@ -22,6 +23,8 @@ export interface KernelOptions extends SpecOptions {
 export interface MemoryOptions {
   /** Bytes that all buffers on the device together may take. */
   readonly memory?: number;
+  /** Default: that of the checkpoint to go on from, else f32. */
+  readonly precision?: Precision;
 }
 
 /** What commands take that plan a training step. */
@@ -58,11 +61,18 @@ export function withPlanOptions(command: Command): Command {
 }
 
 export function withMemory(command: Command): Command {
-  return command.option(
-    "--memory <size>",
-    "plan within this much memory of the device, for instance 2GiB or 500MB, computing values again instead of keeping them",
-    memorySize,
-  );
+  return command
+    .option(
+      "--memory <size>",
+      "plan within this much memory of the device, for instance 2GiB or 500MB, computing values again instead of keeping them",
+      memorySize,
+    )
+    .addOption(
+      new Option(
+        "--precision <which>",
+        "mixed: matmuls and attention take f16 and sum in f32, with loss scaling (default: f32, or as the checkpoint to resume)",
+      ).choices(["f32", "mixed"]),
+    );
 }
 
 function memorySize(text: string): number {

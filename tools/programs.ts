@@ -39,9 +39,12 @@ export async function openProgram(
   options: Omit<SpecCompilation, "profile"> & { readonly profile: DeviceProfile },
 ): Promise<OpenedProgram> {
   if (!isProgramFile(path)) return await compileSpec(path, console, options);
-  const isOverridden = Object.keys(options.settings).length > 0 || options.memoryBytes !== undefined;
+  const isOverridden =
+    Object.keys(options.settings).length > 0 ||
+    options.memoryBytes !== undefined ||
+    options.precision !== undefined;
   if (isOverridden || options.fuse === false) {
-    throw compiledAlready(path, "--set, --memory and --no-fuse come");
+    throw compiledAlready(path, "--set, --memory, --precision and --no-fuse come");
   }
   if (statSync(path, { throwIfNoEntry: false }) === undefined)
     throw new Failure(1, { message: `${path}: no such file`, file: path });

@@ -3,7 +3,7 @@ import { relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { hasErrors, renderDiagnostics } from "../compiler/diagnostics/index.ts";
 import type { CompileOptions, CompileResult } from "../compiler/index.ts";
-import type { DeviceProfile, Program } from "../compiler/program/index.ts";
+import type { DeviceProfile, Precision, Program } from "../compiler/program/index.ts";
 import type { Console } from "./console.ts";
 import { Failure, SpecFailure } from "./failure.ts";
 import type { ChosenTuning } from "./tuning/choose-tuning.ts";
@@ -83,6 +83,7 @@ export interface SpecCompilation {
   readonly memoryBytes?: number | undefined;
   /** Default: none, the cost model decides. */
   readonly tuning?: ChosenTuning | undefined;
+  readonly precision?: Precision | undefined;
   readonly data?: Readonly<Record<string, number>>;
   readonly entries?: CompileOptions["entries"];
   /** Default: the disk. */
@@ -112,6 +113,7 @@ export async function compileSpec(
     ...(options.without !== undefined && { without: options.without }),
     ...(options.memoryBytes !== undefined && { memoryBytes: options.memoryBytes }),
     ...(options.tuning !== undefined && { tuning: options.tuning.variants, unknownVariants: "ignore" }),
+    ...(options.precision !== undefined && { precision: options.precision }),
     ...(options.data !== undefined && { data: options.data }),
     ...(options.entries !== undefined && { entries: options.entries }),
   });

@@ -16,6 +16,20 @@ export function toHalf(value: number): number {
   return value > 0 ? rounded : -rounded;
 }
 
+/** The bits of the binary16 nearest to a value. */
+export function bitsOfHalf(value: number): number {
+  if (Number.isNaN(value)) return 0x7e00;
+  const half = toHalf(value);
+  const magnitude = Math.abs(half);
+  const sign = half < 0 || Object.is(half, -0) ? 0x8000 : 0;
+  if (magnitude === Number.POSITIVE_INFINITY) return sign | 0x7c00;
+  const exponent = exponentOf(magnitude);
+  // Below 2^-14 there is no leading 1, and the least exponent stands for it.
+  const bits =
+    exponent < -14 ? magnitude * 2 ** 24 : ((exponent + 14) << 10) + magnitude * 2 ** (10 - exponent);
+  return sign | bits;
+}
+
 /** floor(log2(x)) for 0 < x < 2^17, exactly; -15 for all that is smaller than 2^-14. */
 function exponentOf(x: number): number {
   let exponent = -15;

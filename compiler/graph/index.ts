@@ -8,6 +8,7 @@ export * from "./dtype.ts";
 export { formatOrigin, GraphError, invariant } from "./errors.ts";
 export { type Evaluation, evaluate, evaluateNode, evaluateNodes } from "./evaluate.ts";
 export type { ForwardGraph } from "./forward.ts";
+export { bitsOfHalf } from "./half.ts";
 export type { MemoryUse, PlannedVertex } from "./memory-use.ts";
 export { inferType, isOpName } from "./node.ts";
 export { type OpTable, ops } from "./ops/index.ts";

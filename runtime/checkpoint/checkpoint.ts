@@ -1,4 +1,4 @@
-import type { DataRequest, Program, Tuning } from "../../compiler/program/index.ts";
+import type { DataRequest, Precision, Program, Tuning } from "../../compiler/program/index.ts";
 import { KilnError } from "../errors.ts";
 import { isRecord } from "./safetensors.ts";
 import { readTensorFile, type StoredTensor, verifyChecksum, writeTensorFile } from "./tensor-file.ts";
@@ -19,6 +19,8 @@ export interface CheckpointContents {
   readonly data: DataRequest;
   readonly sources: Program["sources"];
   readonly overrides: Program["overrides"];
+  /** Absent: f32. */
+  readonly precision?: Precision;
   /** Bytes: the limit that the program was compiled for. */
   readonly memoryBytes?: number;
   /** What measurements decided about the program's kernels: with others, sums would be rounded in another order. */
@@ -58,6 +60,7 @@ export async function saveCheckpoint(path: string, contents: CheckpointContents)
     programHash: contents.programHash,
     data: JSON.stringify(contents.data),
     overrides: JSON.stringify(contents.overrides),
+    ...(contents.precision !== undefined && { precision: contents.precision }),
     ...(contents.memoryBytes !== undefined && { memoryBytes: String(contents.memoryBytes) }),
     ...(contents.tuning !== undefined && { tuning: JSON.stringify(contents.tuning) }),
     sources: JSON.stringify(contents.sources),
@@ -104,11 +107,17 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
     data: json("data", isDataRequest),
     sources: json("sources", isSources),
     overrides: json("overrides", isTexts),
+    ...(metadata.precision !== undefined && { precision: precisionOf(path, metadata.precision) }),
     ...(metadata.memoryBytes !== undefined && { memoryBytes: json("memoryBytes", isCount) }),
     ...(metadata.tuning !== undefined && { tuning: json("tuning", isTexts) }),
     vocabulary: json("vocabulary", isStrings),
     tensors,
   };
+}
+
+function precisionOf(path: string, text: string): Precision {
+  if (text === "f32" || text === "mixed") return text;
+  throw new KilnError("user", `${path} has a \`precision\` that makes no sense`);
 }
 
 function parseJson(text: string): unknown {

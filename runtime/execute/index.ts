@@ -11,4 +11,4 @@ export {
   type ExecutorOptions,
   type RunOptions,
 } from "./executor.ts";
-export type { InputFields, Outputs, OutputTensor, TensorData } from "./tensors.ts";
+export { asTyped, type InputFields, type Outputs, type OutputTensor, type TensorData } from "./tensors.ts";

@@ -24,11 +24,13 @@ export const entryNames = [
 const chunkElements = 4 * 1024 * 1024;
 const chunkBytes = 4 * chunkElements;
 
-/** The u32 and i32 state buffers that the runtime fills itself. See `Program`. */
+/** The state buffers beside the parameters' that the runtime fills or reads itself. See `Program`. */
 export const seedBuffer = "seed";
 export const stepBuffer = "step";
 /** i32[1]: steps that changed nothing because their gradient was not finite. */
 export const skippedBuffer = "skipped";
+/** f32[1], of mixed precision: what the objective is multiplied with. */
+export const lossScaleBuffer = "loss_scale";
 
 /** A program's buffers on a device. Destroy it: the collector does not see the device's memory. */
 export class DeviceMemory {
@@ -162,6 +164,14 @@ export class DeviceMemory {
       }
     }
     if (this.has(seedBuffer)) this.write(seedBuffer, 0, Uint32Array.of(seed));
+    this.initializeLossScale();
+  }
+
+  /** Sets the loss scale to the one that a run begins with, where the program scales its objective. */
+  initializeLossScale(): void {
+    const { lossScaling } = this.#program.settings;
+    if (lossScaling !== undefined && this.has(lossScaleBuffer))
+      this.write(lossScaleBuffer, 0, Float32Array.of(lossScaling.initial));
   }
 
   destroy(): void {

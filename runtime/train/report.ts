@@ -13,6 +13,8 @@ export interface StepReport {
   /** Global norm of the gradients before clipping. */
   readonly gradientNorm?: number;
   readonly learningRate?: number;
+  /** Mixed precision: what the objective is multiplied with from the next step on. */
+  readonly lossScale?: number;
   /** The gradient was not finite, so the step changed nothing: its losses may be NaN. */
   readonly skipped: boolean;
   /** Steps skipped since the run began, this one included. */

@@ -94,6 +94,8 @@ export async function restoreState(
   const slots = places.flatMap((place) => place.slots);
   checkParameters(program, values, checkpoint);
   if (what === "everything") checkSlots(slots, checkpoint);
+  // A checkpoint of a run without loss scaling has no scale to go on with.
+  if (what === "everything") memory.initializeLossScale();
   for (const place of what === "everything" ? [...values, ...slots, ...otherPlaces(program)] : values) {
     const tensor = checkpoint.tensors.get(place.name);
     if (tensor === undefined || !memory.has(place.buffer)) continue;

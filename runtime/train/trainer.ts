@@ -212,7 +212,11 @@ class DeviceTrainer implements Trainer {
     const seconds = (nowMs - Math.max(beganMs, this.#doneMs)) / 1000;
     this.#doneMs = nowMs;
     const objectives = scalars.flatMap((run) => run.objective ?? []);
-    const { grad_norm: gradientNorm, learning_rate: learningRate } = scalars.at(-1) ?? {};
+    const {
+      grad_norm: gradientNorm,
+      learning_rate: learningRate,
+      loss_scale: lossScale,
+    } = scalars.at(-1) ?? {};
     return {
       step,
       losses: meanLosses(scalars),
@@ -221,6 +225,7 @@ class DeviceTrainer implements Trainer {
       }),
       ...(gradientNorm !== undefined && { gradientNorm }),
       ...(learningRate !== undefined && { learningRate }),
+      ...(lossScale !== undefined && { lossScale }),
       skipped,
       skippedSteps: this.#skippedSteps,
       examples: batches.reduce((sum, batch) => sum + batch.examples, 0),
@@ -263,6 +268,7 @@ class DeviceTrainer implements Trainer {
         data: program.data,
         sources: program.sources,
         overrides: program.overrides,
+        ...(program.precision !== undefined && { precision: program.precision }),
         ...(program.memoryBytes !== undefined && { memoryBytes: program.memoryBytes }),
         ...(program.tuning !== undefined && { tuning: program.tuning }),
         vocabulary: this.#batches.vocabulary,

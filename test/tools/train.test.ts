@@ -178,6 +178,39 @@ describe("train", () => {
     expect(readFileSync(halves).equals(readFileSync(limited))).toBe(true);
   });
 
+  it("trains in mixed precision, which a checkpoint remembers", { timeout: 120_000 }, async () => {
+    const settings = small.flatMap((setting) => ["--set", setting]);
+    const train = async (out: string, ...options: readonly string[]) => {
+      const common = ["--device", "software", "--corpus", corpus, "--out", join(folder, out), "--json"];
+      const { code, err, json } = await run("train", spec, ...common, ...options);
+      expect(code).toBe(0);
+      return { err, result: json() };
+    };
+    const mixed = [...settings, "--precision", "mixed"];
+    const whole = await train("mixed", "--steps", "4", ...mixed);
+    expect(whole.err).toContain("mixed precision is emulated on this device: same numbers, no gain\n");
+    // So few examples have gradients too large for the first scales.
+    expect(whole.err).toContain(
+      "step 1: the gradient is not finite, so the step was skipped and the loss scale is now 32,768\n",
+    );
+    expect(whole.err).toContain("loss scale: 16,384\n");
+    expect(whole.result).toMatchObject({ precision: "mixed", lossScale: 16384, skipped: 2 });
+    await train("mixed-halves", "--steps", "2", ...mixed);
+    const halves = join(folder, "mixed-halves", "checkpoint.safetensors");
+    const rest = await train("mixed-halves", "--steps", "4", "--resume", halves);
+    expect(rest.result).toMatchObject({ firstStep: 3, precision: "mixed", lossScale: 16384 });
+    const done = join(folder, "mixed", "checkpoint.safetensors");
+    expect(readFileSync(halves).equals(readFileSync(done))).toBe(true);
+    const plain = await train("plain", "--steps", "2", ...settings);
+    expect(plain.result.precision).toBe("f32");
+    expect(plain.result).not.toHaveProperty("lossScale");
+    expect(plain.err).not.toContain("precision");
+    // From f32 to mixed: the scale starts as that of a new run.
+    const from = join(folder, "plain", "checkpoint.safetensors");
+    const changed = await train("changed", "--steps", "3", "--resume", from, "--precision", "mixed");
+    expect(changed.result).toMatchObject({ firstStep: 3, precision: "mixed", lossScale: 32768, skipped: 1 });
+  });
+
   it("runs a compiled program without its spec", { timeout: 60_000 }, async () => {
     const target = join(folder, "tiny.kiln.json");
     const settings = small.flatMap((setting) => ["--set", setting]);
@@ -197,6 +230,7 @@ describe("train", () => {
     for (const option of [
       ["--set", "hidden=8"],
       ["--memory", "2GiB"],
+      ["--precision", "mixed"],
     ]) {
       const late = await run("train", target, ...args, ...option);
       expect([late.code, late.json().error]).toMatchObject([

@@ -11,7 +11,7 @@ import type { Console } from "../console.ts";
 import { Failure } from "../failure.ts";
 import { type PlanOptions, verifyHelp, wholeNumber, withPlanOptions } from "../options.ts";
 import { shortName } from "../programs.ts";
-import { describeMemory, describeModel } from "../training/describe.ts";
+import { describeMemory, describeModel, describePrecision } from "../training/describe.ts";
 import { type ChosenTuning, chooseTuning, noTuning } from "../tuning/choose-tuning.ts";
 import {
   compileVerified,
@@ -87,6 +87,7 @@ async function compare(spec: string, options: CompareOptions, console: Console):
   const sides: Contender[] = [];
   try {
     console.say(kiln.notice);
+    const { precision } = options;
     const chosen = await chooseTuning(options.tuning, kiln, console);
     const verified = options.verify === true ? await verify(spec, options, chosen, kiln, console) : undefined;
     const tuning = verified === undefined ? chosen : { ...(chosen ?? noTuning), variants: verified.tuning };
@@ -96,13 +97,16 @@ async function compare(spec: string, options: CompareOptions, console: Console):
       without: readonly FusionRule[],
       memoryBytes?: number,
     ): Promise<Contender> => {
-      const side = await Contender.open(toCompare, { fuse, without, memoryBytes, tuning }, kiln, console);
+      const way = { fuse, without, memoryBytes, tuning, precision };
+      const side = await Contender.open(toCompare, way, kiln, console);
       sides.push(side);
       return side;
     };
     const fused = await add(true, [], options.memory);
     console.say(describeModel(fused.compiled.program));
     console.say(`memory: ${describeMemory(fused.compiled.program, fused.compiled.memory)}`);
+    const emulation = describePrecision(fused.compiled.program);
+    if (emulation !== undefined) console.say(emulation);
     const unfused = await add(false, []);
     const ablated = new Map<FusionRule, Contender>();
     if (options.ablateTime === true)
@@ -113,7 +117,7 @@ async function compare(spec: string, options: CompareOptions, console: Console):
     const entries = fused.trainingEntries;
     const rules: Partial<Record<FusionRule, Comparison>> = {};
     for (const rule of options.memory === undefined ? fusionRuleNames : []) {
-      const way = { fuse: true, without: [rule], entries, tuning };
+      const way = { fuse: true, without: [rule], entries, tuning, precision };
       rules[rule] =
         ablated.get(rule)?.measured(undefined) ??
         planFigures((await compileWay(spec, options.set, way, kiln, console)).program);
@@ -145,7 +149,13 @@ function verify(
       file,
       compile: (variants) => {
         const tuning = { ...(chosen ?? noTuning), variants };
-        const way = { fuse: true, without: [], memoryBytes: options.memory, tuning };
+        const way = {
+          fuse: true,
+          without: [],
+          memoryBytes: options.memory,
+          tuning,
+          precision: options.precision,
+        };
         return compileWay(spec, options.set, way, kiln, console);
       },
     }),
@@ -197,6 +207,7 @@ async function conclude(outcome: Outcome, options: CompareOptions, console: Cons
   const [fused, unfused] = [outcome.fused.measured(roofline), outcome.unfused.measured(roofline)];
   const others = [outcome.unfused, ...outcome.ablated];
   const difference = Math.max(...others.map(({ losses }) => largestDifference(fused.losses, losses)));
+  const fusedScale = outcome.fused.lossScale;
   const equal = difference <= options.tolerance;
   if (options.html !== undefined) {
     await writePage(options.html, outcome, { fused, unfused }, options.set);
@@ -205,6 +216,8 @@ async function conclude(outcome: Outcome, options: CompareOptions, console: Cons
   const report = {
     device: kiln.name,
     steps: options.steps,
+    precision: options.precision ?? "f32",
+    ...(fusedScale !== undefined && { lossScale: fusedScale }),
     fused,
     unfused,
     rules,

@@ -8,7 +8,7 @@ import { type PlanOptions, withPlanOptions } from "../options.ts";
 import { type Compiled, compileSpec } from "../spec.ts";
 import { renderTable } from "../terminal/table.ts";
 import { formatBytes, formatCount, formatDuration, formatFlops } from "../terminal/units.ts";
-import { describeMemory, plannedBytes } from "../training/describe.ts";
+import { describeMemory, describePrecision, plannedBytes } from "../training/describe.ts";
 import { type ChosenTuning, chooseTuning } from "../tuning/choose-tuning.ts";
 
 const stages = ["graph", "schedule", "wgsl", "program"] as const;
@@ -51,6 +51,7 @@ async function compileCommand(spec: string, options: CompileCommandOptions, cons
     fuse: options.fuse,
     memoryBytes: options.memory,
     tuning,
+    precision: options.precision,
   });
   const ms = performance.now() - started;
   const text = options.emit === undefined ? undefined : await stageText(compiled, options.emit);
@@ -67,6 +68,7 @@ async function compileCommand(spec: string, options: CompileCommandOptions, cons
     tunedKernels: Object.keys(program.tuning ?? {}).length,
     entries: Object.fromEntries(entriesOf(program).map(([name, entry]) => [name, entryFigures(entry)])),
     plannedBytes: plannedBytes(program),
+    precision: program.precision ?? "f32",
     ...(memory !== undefined && { memory }),
     timings,
     ms,
@@ -140,6 +142,8 @@ function printFigures({ program, summary, memory }: Compiled, console: Console):
     `${console.colours.bold(program.name)}: ${formatCount(summary.parameters)} parameters, ${program.kernels.length} kernels`,
   );
   console.say(describeMemory(program, memory));
+  const precision = describePrecision(program);
+  if (precision !== undefined) console.say(precision);
   console.say("");
   console.say(
     renderTable(

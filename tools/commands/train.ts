@@ -16,6 +16,7 @@ import {
   bestPossible,
   describeMemory,
   describeModel,
+  describePrecision,
   dispatchesPerStep,
   exampleUnit,
   parameterCount,
@@ -134,6 +135,8 @@ async function trainOn(
   console.say(kiln.notice);
   console.say(describeModel(program));
   console.say(`memory: ${describeMemory(program, memory)}`);
+  const precision = describePrecision(program);
+  if (precision !== undefined) console.say(precision);
   const batches = await openBatches(program.data, {
     split: "train",
     seed,
@@ -276,6 +279,8 @@ function report(
     ),
     mean,
     skipped,
+    precision: program.precision ?? "f32",
+    ...(outcome.lossScale !== undefined && { lossScale: outcome.lossScale }),
     pairsPerSecond: rate,
     vocabulary: batches.vocabulary.length,
     checkpoint: files.checkpoint,
@@ -308,6 +313,7 @@ function report(
       `${formatCount(skipped)} of ${formatCount(records.length)} steps were skipped: their gradients were not finite`,
     );
   }
+  if (outcome.lossScale !== undefined) console.say(`loss scale: ${formatCount(outcome.lossScale)}`);
   if (heldOut !== undefined) {
     const losses = Object.entries(heldOut.losses).map(([name, value]) => {
       const floor = floors[name];
@@ -354,6 +360,7 @@ function resumeCommand(
     ...(options.out === undefined ? [] : [`--out ${options.out}`]),
     ...(options.device === "auto" ? [] : [`--device ${options.device}`]),
     ...(options.memory === undefined ? [] : [`--memory ${options.memory}`]),
+    ...(options.precision === undefined ? [] : [`--precision ${options.precision}`]),
     ...(options.fuse ? [] : ["--no-fuse"]),
   ];
   return words

@@ -102,6 +102,7 @@ async function tune(spec: string, options: TuneOptions, console: Console): Promi
         profile: kiln.profile,
         settings: options.set,
         memoryBytes: options.memory,
+        precision: options.precision,
         tuning: { ...noTuning, variants },
       });
     // Kernels that were found wrong stay away; all others are as the cost model has them.

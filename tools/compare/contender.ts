@@ -1,4 +1,5 @@
 import type { EntryName } from "../../compiler/index.ts";
+import type { Precision } from "../../compiler/program/index.ts";
 import type { FusionRule } from "../../compiler/schedule/index.ts";
 import type { BatchSource } from "../../runtime/data/index.ts";
 import type { KilnDevice } from "../../runtime/device/index.ts";
@@ -18,6 +19,7 @@ export interface Way {
   /** Bytes that all buffers of the program together may take. */
   readonly memoryBytes?: number | undefined;
   readonly tuning?: ChosenTuning | undefined;
+  readonly precision?: Precision | undefined;
   /** Default: all that the spec has. */
   readonly entries?: readonly EntryName[];
 }
@@ -34,6 +36,8 @@ export class Contender {
   readonly compiled: Compiled;
   readonly batches: BatchSource;
   readonly losses: number[] = [];
+  /** Mixed precision: what the next step would multiply the objective with. */
+  lossScale: number | undefined;
   readonly #trainer: Trainer;
   readonly #ms: number[] = [];
   readonly #profiles: (readonly DispatchTime[])[] = [];
@@ -80,6 +84,7 @@ export class Contender {
     const report = await this.#trainer.step();
     this.#ms.push(performance.now() - began);
     this.#submits = this.#trainer.executor.counters.submits;
+    this.lossScale = report.lossScale;
     this.losses.push(report.objective ?? Object.values(report.losses).reduce((sum, loss) => sum + loss, 0));
   }
 

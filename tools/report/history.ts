@@ -9,6 +9,8 @@ export interface StepRecord {
   readonly ms: number;
   /** The step changed nothing, as its gradient was not finite: its losses count in no mean. Not kept in the table. */
   readonly skipped?: boolean;
+  /** Mixed precision: what the next step multiplies the objective with. Not kept in the table. */
+  readonly lossScale?: number;
 }
 
 /** Loss names of a run in the order of the spec. */

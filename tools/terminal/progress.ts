@@ -101,7 +101,7 @@ class PlainProgress implements Progress {
     this.#unsaid = status;
     if (record.skipped === true)
       this.#console.note(
-        `step ${formatCount(record.step)}: the gradient is not finite, so the step was skipped`,
+        `step ${formatCount(record.step)}: the gradient is not finite, so the step was skipped${scaleWords(record)}`,
       );
     if (status.done % tenth === 0 || now - this.#saidAt > 10_000) this.#say(status, now);
   }
@@ -131,6 +131,11 @@ export function plainLine(status: Status): string {
     ...(status.done < status.total ? [`${formatTimeLeft(status.msLeft)} left`] : []),
   ];
   return parts.join("  ");
+}
+
+/** The first steps of mixed precision overflow until the scale fits: no reason to worry. */
+function scaleWords({ lossScale }: StepRecord): string {
+  return lossScale === undefined ? "" : ` and the loss scale is now ${formatCount(lossScale)}`;
 }
 
 function skippedWords({ skipped }: Status): readonly string[] {

@@ -58,6 +58,14 @@ export function describeMemory(program: Program, memory: MemoryReport | undefine
   );
 }
 
+/** Of mixed precision: whether the device computes with f16; undefined for f32. */
+export function describePrecision({ precision, profile }: Program): string | undefined {
+  if (precision !== "mixed") return undefined;
+  return profile.f16
+    ? "mixed precision: contractions take f16 and sum in f32"
+    : "mixed precision is emulated on this device: same numbers, no gain";
+}
+
 /** By the names that the shipped library gives its two losses; a spec with other losses has none. */
 export function bestPossible(program: Program, batches: BatchSource): Record<string, number> {
   const { bestLosses } = batches;

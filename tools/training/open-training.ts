@@ -41,6 +41,7 @@ export async function openTraining(
     settings: { ...resume?.overrides, ...options.set },
     fuse: options.fuse,
     memoryBytes: options.memory ?? (isProgram ? undefined : resume?.memoryBytes),
+    precision: options.precision ?? (isProgram ? undefined : resume?.precision),
     tuning,
   };
   if (options.verify !== true) return openProgram(spec, console, compilation);

@@ -27,6 +27,8 @@ export interface RunOutcome {
   readonly records: readonly StepRecord[];
   /** Steps the checkpoint holds. */
   readonly stepsDone: number;
+  /** Mixed precision: what the next step would multiply the objective with. */
+  readonly lossScale: number | undefined;
   /** 130 or 143 if a signal ended the run before its last step. */
   readonly interruptedBy: number | undefined;
 }
@@ -45,6 +47,7 @@ export async function runTraining(options: RunTrainingOptions): Promise<RunOutco
       `${console.progressStream === undefined ? "" : "\n"}finishing the step in flight; Ctrl-C again to leave at once`,
     );
   });
+  let lossScale: number | undefined;
   const writeHistory = (): Promise<void> => files.writeHistory(names, [...earlier, ...records]);
   const due = checkpointClock(options.checkpointEvery);
   try {
@@ -55,8 +58,10 @@ export async function runTraining(options: RunTrainingOptions): Promise<RunOutco
         examples: report.examples,
         ms: report.seconds * 1000,
         skipped: report.skipped,
+        ...(report.lossScale !== undefined && { lossScale: report.lossScale }),
       };
       records.push(record);
+      lossScale = report.lossScale;
       progress.step(record);
       // A model that gives no finite gradient must not replace one that did.
       if (!report.skipped && due(report.step) && report.step < totalSteps) {
@@ -75,7 +80,7 @@ export async function runTraining(options: RunTrainingOptions): Promise<RunOutco
   const interruptedBy = stepsDone < totalSteps ? interrupt.exitCode : undefined;
   if (interruptedBy !== undefined)
     console.note(`stopped after ${formatCount(stepsDone)} of ${formatCount(totalSteps)} steps`);
-  return { records, stepsDone, interruptedBy };
+  return { records, stepsDone, lossScale, interruptedBy };
 }
 
 /** Tells after a step whether a checkpoint is due. */

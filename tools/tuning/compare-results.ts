@@ -6,6 +6,8 @@ import type { Elements } from "./draw-tensors.ts";
  * by an exponential grows with the exponent. A wrong index or a lost term is off by far more.
  */
 const TOLERANCE = 1e-4;
+/** The last place of an f16 is 2^-11 of its value at most, and may fall the other way. */
+const HALF_TOLERANCE = 2 ** -10;
 
 /**
  * The largest |a - b| / (|a| + rms), rms being the root of the mean square of all a: near zero, where a sum has cancelled out,
@@ -13,7 +15,7 @@ const TOLERANCE = 1e-4;
  * @returns infinite where one is not finite and the other another
  */
 export function largestDifference(dtype: DType, expected: Elements, actual: Elements): number {
-  if (dtype !== "f32")
+  if (dtype !== "f32" && dtype !== "f16")
     return expected.every((value, i) => value === actual[i]) ? 0 : Number.POSITIVE_INFINITY;
   let squares = 0;
   let finite = 0;
@@ -33,6 +35,6 @@ export function largestDifference(dtype: DType, expected: Elements, actual: Elem
   return most;
 }
 
-export function isRounding(difference: number): boolean {
-  return difference <= TOLERANCE;
+export function isRounding(dtype: DType, difference: number): boolean {
+  return difference <= (dtype === "f16" ? HALF_TOLERANCE : TOLERANCE);
 }

@@ -1,3 +1,4 @@
+import { bitsOfHalf } from "../../compiler/graph/index.ts";
 import {
   childrenOf,
   type Expr,
@@ -11,7 +12,7 @@ import type { DType } from "../../compiler/program/index.ts";
 
 /** What a tensor is filled with, so that a kernel by itself does about what it does in a step. */
 export type Filling =
-  /** f32 in [-1, 1), or in (0, 1] where a root or a logarithm is taken of it. */
+  /** f32 or f16 in [-1, 1), or in (0, 1] where a root or a logarithm is taken of it. */
   | { readonly kind: "signed" }
   | { readonly kind: "positive" }
   /** 0 or 1. */
@@ -34,7 +35,7 @@ export function fillingsOf(kernel: Kernel): readonly Filling[] {
   const positive = tensorsUnderRoots(kernel);
   return kernel.tensors.map(({ tensor, dtype }): Filling => {
     if (orders.has(tensor)) return { kind: "order" };
-    if (dtype === "f32") return { kind: positive.has(tensor) ? "positive" : "signed" };
+    if (dtype === "f32" || dtype === "f16") return { kind: positive.has(tensor) ? "positive" : "signed" };
     if (dtype === "bool") return { kind: "bits" };
     return { kind: "whole", ...(ranges.get(tensor) ?? { low: SMALLEST, high: LARGEST }) };
   });
@@ -80,7 +81,12 @@ function tensorsUnderRoots(kernel: Kernel): ReadonlySet<number> {
 /** Random numbers are drawn once and then repeated; a prime, so that no two rows of a matrix are equal. */
 const DRAWN = 262_139;
 
-export type Elements = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+/** As they lie in memory; what is read back of an f16 comes as f32. */
+export type Elements =
+  | Float32Array<ArrayBuffer>
+  | Int32Array<ArrayBuffer>
+  | Uint32Array<ArrayBuffer>
+  | Uint16Array<ArrayBuffer>;
 
 /**
  * The elements of a tensor, in pieces of at most `DRAWN`.
@@ -131,6 +137,8 @@ function typed(dtype: DType, values: readonly number[]): Elements {
   switch (dtype) {
     case "f32":
       return Float32Array.from(values);
+    case "f16":
+      return Uint16Array.from(values, bitsOfHalf);
     case "i32":
       return Int32Array.from(values);
     case "u32":

@@ -1,10 +1,10 @@
 import { assemble } from "../../compiler/assemble/index.ts";
 import type { Kernel } from "../../compiler/kernel/index.ts";
-import type { DeviceProfile, Program } from "../../compiler/program/index.ts";
+import { type DeviceProfile, elementSizeBytes, type Program } from "../../compiler/program/index.ts";
 import type { ScheduledDispatch } from "../../compiler/schedule/index.ts";
 import { printKernel } from "../../compiler/wgsl/index.ts";
 import type { KilnDevice } from "../../runtime/device/index.ts";
-import { createExecutor, type Executor } from "../../runtime/execute/index.ts";
+import { asTyped, createExecutor, type Executor } from "../../runtime/execute/index.ts";
 import { drawElements, type Elements, fillingsOf } from "./draw-tensors.ts";
 import type { Trial } from "./tune-kernels.ts";
 
@@ -56,8 +56,9 @@ export class KernelTrial implements Trial {
     for (const position of positions) {
       const { dtype } = this.#dispatch.kernel.tensors[position]!;
       const { sizeBytes } = this.#dispatch.bindings[position]!;
+      const count = sizeBytes / elementSizeBytes(dtype);
       let offsetBytes = 0;
-      for (const piece of drawElements(dtype, fillings[position]!, sizeBytes / 4, position)) {
+      for (const piece of drawElements(dtype, fillings[position]!, count, position)) {
         this.#executor.memory.write(bufferOf(position), offsetBytes, piece);
         offsetBytes += piece.byteLength;
       }
@@ -73,8 +74,7 @@ export class KernelTrial implements Trial {
       bytes.set(piece, at);
       at += piece.length;
     }
-    if (dtype === "f32") return new Float32Array(bytes.buffer);
-    return dtype === "i32" ? new Int32Array(bytes.buffer) : new Uint32Array(bytes.buffer);
+    return asTyped(dtype, bytes);
   }
 }
 

@@ -180,11 +180,12 @@ class KernelTuner {
   ): Promise<boolean> {
     const { kernel, writes } = this.#kernel.dispatch;
     const actual = await trial.results();
-    const differences = writes.map((position, i) =>
-      largestDifference(kernel.tensors[position]!.dtype, expected[i]!, actual[i]!),
-    );
-    const difference = Math.max(0, ...differences);
-    if (!isRounding(difference)) {
+    const differences = writes.map((position, i) => {
+      const { dtype } = kernel.tensors[position]!;
+      return { dtype, difference: largestDifference(dtype, expected[i]!, actual[i]!) };
+    });
+    if (!differences.every(({ dtype, difference }) => isRounding(dtype, difference))) {
+      const difference = Math.max(...differences.map((each) => each.difference));
       const reason = `its results differ from those of the cost model's variant by ${difference.toExponential(1)}`;
       this.#rejected.push({ variant, reason });
       return false;

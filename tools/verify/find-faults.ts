@@ -1,6 +1,6 @@
 import type { EntryName } from "../../compiler/index.ts";
 import { partsOf, tensorsWritten } from "../../compiler/kernel/index.ts";
-import type { BufferRange, Program } from "../../compiler/program/index.ts";
+import type { BufferRange, DType, Program } from "../../compiler/program/index.ts";
 import {
   type DispatchValues,
   problemsOf,
@@ -11,11 +11,11 @@ import {
 } from "../../compiler/schedule/index.ts";
 import type { KilnDevice } from "../../runtime/device/index.ts";
 import { KilnError } from "../../runtime/errors.ts";
-import { createExecutor, type Executor } from "../../runtime/execute/index.ts";
+import { asTyped, createExecutor, type Executor } from "../../runtime/execute/index.ts";
 import { isRounding, largestDifference } from "../tuning/compare-results.ts";
 import type { Elements } from "../tuning/draw-tensors.ts";
 import { beginRandomly } from "./random-state.ts";
-import { elementsOf, nameOf, unfusedProgram } from "./unfused-values.ts";
+import { elementsOf, nameOf, unfusedProgram, wordBytesOf } from "./unfused-values.ts";
 
 /** A kernel that computes something else than its ops one by one. */
 export interface KernelFault {
@@ -191,7 +191,7 @@ class Run {
             range.offsetBytes,
             executor.memory.buffer(nameOf(node)),
             0,
-            4 * elementsOf(planned, node),
+            wordBytesOf(planned, node),
           );
         this.#kiln.device.queue.submit([encoder.finish()]);
       });
@@ -216,7 +216,7 @@ class Run {
       const { dtype } = planned.nodes[result.node]!.type;
       const actual = await this.#read(planned, result);
       const difference = largestDifference(dtype, expected[i]!, actual);
-      if (isRounding(difference)) continue;
+      if (isRounding(dtype, difference)) continue;
       // What is made of another kernel's NaNs tells nothing of this one.
       if (moved === undefined && !(await areSourcesFinite(planned, unfused))) {
         this.#unchecked.add(planned.nodes[result.node]!.origin.label);
@@ -239,7 +239,7 @@ class Run {
       const read = await readRange(executor, "f32", {
         buffer: nameOf(node),
         offsetBytes: 0,
-        sizeBytes: 4 * elementsOf(planned, node),
+        sizeBytes: wordBytesOf(planned, node),
       });
       executor.memory.write(nameOf(node), 0, perturb(read, seed));
     }
@@ -293,7 +293,7 @@ function dispatchAt({ steps }: Schedule, at: number): ScheduledDispatch {
 async function areSourcesFinite(planned: Schedule, { executor, sources }: Unfused): Promise<boolean> {
   for (const { node } of sources) {
     if (planned.nodes[node]!.type.dtype !== "f32") continue;
-    const range = { buffer: nameOf(node), offsetBytes: 0, sizeBytes: 4 * elementsOf(planned, node) };
+    const range = { buffer: nameOf(node), offsetBytes: 0, sizeBytes: wordBytesOf(planned, node) };
     if (!(await readRange(executor, "f32", range)).every((x) => Number.isFinite(x))) return false;
   }
   return true;
@@ -310,7 +310,7 @@ async function resultsOf(executor: Executor, { results }: DispatchValues): Promi
 
 async function readRange(
   executor: Executor,
-  dtype: string,
+  dtype: DType,
   { buffer, offsetBytes, sizeBytes }: BufferRange,
 ): Promise<Elements> {
   const bytes = new Uint8Array(sizeBytes);
@@ -319,8 +319,7 @@ async function readRange(
     bytes.set(piece, at);
     at += piece.length;
   }
-  if (dtype === "f32") return new Float32Array(bytes.buffer);
-  return dtype === "i32" ? new Int32Array(bytes.buffer) : new Uint32Array(bytes.buffer);
+  return asTyped(dtype, bytes);
 }
 
 /** By how much sources are moved: some 64 roundings of f32. */

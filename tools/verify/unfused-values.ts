@@ -1,6 +1,6 @@
 import { assemble } from "../../compiler/assemble/index.ts";
 import { type Graph, GraphBuilder, type NodeId } from "../../compiler/graph/index.ts";
-import type { DeviceProfile, Program } from "../../compiler/program/index.ts";
+import { type DeviceProfile, elementSizeBytes, type Program } from "../../compiler/program/index.ts";
 import { type DispatchValues, type Schedule, schedule } from "../../compiler/schedule/index.ts";
 import { printKernel } from "../../compiler/wgsl/index.ts";
 
@@ -15,7 +15,7 @@ export function unfusedProgram(planned: Schedule, values: DispatchValues, profil
   const graph = graphOf(planned, values);
   const states = values.sources.map(({ node }) => ({
     name: nameOf(node),
-    sizeBytes: 4 * elementsOf(planned, node),
+    sizeBytes: wordBytesOf(planned, node),
   }));
   return assemble({
     about: {
@@ -35,6 +35,12 @@ export function unfusedProgram(planned: Schedule, values: DispatchValues, profil
 
 export function elementsOf({ nodes }: Schedule, node: NodeId): number {
   return nodes[node]!.type.shape.reduce((product, size) => product * size, 1);
+}
+
+/** Bytes of a value in a buffer, in whole words as copies are. */
+export function wordBytesOf(planned: Schedule, node: NodeId): number {
+  const sizeBytes = elementsOf(planned, node) * elementSizeBytes(planned.nodes[node]!.type.dtype);
+  return Math.ceil(sizeBytes / 4) * 4;
 }
 
 function graphOf(planned: Schedule, { sources, nodes, results }: DispatchValues): Graph {
