@@ -60,14 +60,16 @@ export function kernelIdentity(kernel: Kernel): string {
             "/" +
             stores(sweep.stores),
         );
-        return `${number(kernel.row)} ${number(kernel.inner)} ${kernel.vector} ${kernel.invocationsPerRow} ${sweeps.join("|")} ${stores(kernel.rowStores)}`;
+        const join = kernel.subgroups === undefined ? "" : ` subgroups ${kernel.subgroups.least}`;
+        return `${number(kernel.row)} ${number(kernel.inner)} ${kernel.vector} ${kernel.invocationsPerRow}${join} ${sweeps.join("|")} ${stores(kernel.rowStores)}`;
       }
       case "matmul": {
         const axes = [kernel.batch, kernel.m, kernel.n, kernel.k].map(number).join(" ");
         const { m, n, k } = kernel.tile;
         const block = kernel.block && `${kernel.block.m}x${kernel.block.n}x${kernel.block.k}`;
+        const matrices = kernel.matrices && JSON.stringify(kernel.matrices);
         const sum = kernel.rhsSum && `${tensors.get(kernel.rhsSum.tensor)}[${number(kernel.rhsSum.index)}]`;
-        return `${axes} ${m} ${n} ${k} ${number(kernel.lhs)} ${number(kernel.rhs)} ${kernel.lhsVector} ${kernel.rhsVector} ${kernel.vectorStores} ${kernel.neighbours} ${kernel.epilogue} ${block} ${sum} ${stores(kernel.stores)}`;
+        return `${axes} ${m} ${n} ${k} ${number(kernel.lhs)} ${number(kernel.rhs)} ${kernel.lhsVector} ${kernel.rhsVector} ${kernel.vectorStores} ${kernel.neighbours} ${kernel.epilogue} ${block} ${matrices === undefined ? "" : `${matrices} `}${sum} ${stores(kernel.stores)}`;
       }
       case "score_sum": {
         const axes = [kernel.batch, kernel.over, kernel.m, kernel.n].map(number).join(" ");

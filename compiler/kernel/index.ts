@@ -8,6 +8,6 @@ export * from "./build.ts";
 export * from "./expr.ts";
 export { kernelIdentity } from "./identity.ts";
 export * from "./kernel.ts";
-export { launchOf, workgroupBytesOf } from "./launch.ts";
+export { blockBytes, launchOf, MATRIX_PADDING, workgroupBytesOf } from "./launch.ts";
 export { Rewriter } from "./rewrite.ts";
 export type { Accessor, ScalarBuilder, ScalarFn } from "./scalar-builder.ts";

@@ -1,4 +1,4 @@
-import type { DType } from "../program/index.ts";
+import type { DType, MatrixShape } from "../program/index.ts";
 import { type AxisExpr, type Expr, type ReduceKind, walk } from "./expr.ts";
 
 /** A tensor that a kernel binds. */
@@ -69,6 +69,11 @@ export interface RowKernel extends KernelBase {
   readonly vector: "row" | "inner" | "none";
   /** Invocations of a workgroup that share one row, joined by a tree in workgroup memory; 1: a row an invocation. */
   readonly invocationsPerRow: number;
+  /**
+   * Where several share a row: what the invocations of a subgroup found is joined without workgroup memory, whatever the size of
+   * subgroups is, `least` or more. Undefined: a tree over all of them.
+   */
+  readonly subgroups: { readonly least: number } | undefined;
   readonly sweeps: readonly Sweep[];
   /** Stored once a row, after all sweeps. */
   readonly rowStores: readonly Store[];
@@ -79,6 +84,12 @@ export interface MatmulBlock {
   readonly m: number;
   readonly n: number;
   readonly k: number;
+}
+
+export interface SubgroupMatrices {
+  readonly shape: MatrixShape;
+  /** Invocations of a subgroup, the only number that the device has. */
+  readonly subgroupSize: number;
 }
 
 /**
@@ -99,6 +110,11 @@ export interface MatmulKernel extends KernelBase {
    * invocation on its own.
    */
   readonly block: MatmulBlock | undefined;
+  /**
+   * The matrices that subgroups multiply, where they do: each subgroup then has a tile of the block, and the block's sums go through
+   * workgroup memory. Both operands are casts of f16, which is what lies in workgroup memory.
+   */
+  readonly matrices: SubgroupMatrices | undefined;
   readonly lhs: Expr;
   readonly rhs: Expr;
   /** Neighbouring invocations, or workgroups with a block, take neighbouring tiles along this axis: they share the other axis' operand tile in cache. */

@@ -1,4 +1,4 @@
-import type { Kernel, SegmentKernel } from "./kernel.ts";
+import type { Kernel, MatmulBlock, SegmentKernel } from "./kernel.ts";
 
 /** Invocations that a dispatch needs, and how many of them make a workgroup. */
 export function launchOf(kernel: Kernel): { readonly invocations: number; readonly workgroups: number } {
@@ -15,14 +15,14 @@ export function workgroupBytesOf(kernel: Kernel): number {
       const numbers = kernel.sweeps
         .flatMap((sweep) => sweep.reductions)
         .reduce((n, reduction) => n + (reduction.op === "logsumexp" ? 2 : 1), 0);
-      return 4 * numbers * kernel.invocationsPerRow;
+      return 4 * numbers * Math.ceil(kernel.invocationsPerRow / (kernel.subgroups?.least ?? 1));
     }
     case "segment":
       return kernel.stage.kind === "sort" ? 4 * kernel.stage.block : 0;
     case "beside":
       return kernel.parts.reduce((n, part) => n + workgroupBytesOf(part), 0);
     case "matmul":
-      return kernel.block === undefined ? 0 : 4 * kernel.block.k * (kernel.block.m + kernel.block.n);
+      return kernel.block === undefined ? 0 : blockBytes(kernel.block, kernel.matrices !== undefined);
     case "map":
     case "score_sum":
     case "stream":
@@ -30,6 +30,14 @@ export function workgroupBytesOf(kernel: Kernel): number {
     default:
       return kernel satisfies never;
   }
+}
+
+/** Halves between the rows of an operand of matrices in workgroup memory: rows then begin in different banks. */
+export const MATRIX_PADDING = 8;
+
+/** Bytes of workgroup memory of a matmul's block; with matrices its operands are f16, and its sums are there too. */
+export function blockBytes({ m, n, k }: MatmulBlock, withMatrices: boolean): number {
+  return withMatrices ? 2 * k * (m + n + 2 * MATRIX_PADDING) + 4 * m * n : 4 * k * (m + n);
 }
 
 function invocationsOf(kernel: Kernel): number {

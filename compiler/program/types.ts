@@ -22,6 +22,17 @@ export interface DeviceProfile {
   readonly minStorageBufferOffsetAlignment: number;
   /** Whether WGSL has `f16` there (`shader-f16`). Where it has not, mixed precision is emulated in f32. */
   readonly f16: boolean;
+  /** Invocations that make a subgroup: the least and the most a kernel may get. Absent without `subgroups`. */
+  readonly subgroupSizes?: { readonly min: number; readonly max: number };
+  /** Shapes of matrices that a subgroup multiplies at once, f16 into f32. Absent where there are none. */
+  readonly subgroupMatrices?: readonly MatrixShape[];
+}
+
+/** m x n results, k terms of each. */
+export interface MatrixShape {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
 }
 
 /**

@@ -20,6 +20,7 @@ import { buildScoreSum, buildStream } from "./stream-kernel.ts";
 import type { TensorHomes } from "./tensors.ts";
 import {
   chooseBlock,
+  chooseMatrices,
   chooseNeighbours,
   chooseTile,
   flopsOf,
@@ -185,12 +186,18 @@ function buildRow(context: BuildContext, group: Group): RowKernel {
     inner: built.inner,
     vector,
     invocationsPerRow,
+    subgroups: invocationsPerRow > 1 ? subgroupsOf(profile) : undefined,
     sweeps,
     rowStores,
     workgroupSize,
     flops: flopsOf(bodies) * shape.rows * shape.length,
     ...describe(context, group, all, [...sweeps.flatMap((s) => s.stores), ...rowStores]),
   };
+}
+
+/** How invocations that share a row join what they found, where the device has subgroups. */
+export function subgroupsOf({ subgroupSizes }: DeviceProfile): RowKernel["subgroups"] {
+  return subgroupSizes && { least: subgroupSizes.min };
 }
 
 interface LoweredRow {
@@ -275,8 +282,12 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
       : shapeOf(context, rhsId)[rhs.indexOf(label)]!;
   const extent = (labels: readonly number[]) => labels.reduce((n, label) => n * sizeOf(label), 1);
   const [batches, ms, ns, ks] = [extent(axes.batch), extent(axes.m), extent(axes.n), extent(axes.k)];
-  const tile = chooseBlock(profile, batches, ms, ns, ks) ?? chooseTile(profile, batches, ms, ns, ks);
-  const { block } = tile;
+  const isHalf = [lhsId, rhsId].every((id) => work.node(id).type.dtype === "f16");
+  const tile =
+    (isHalf ? chooseMatrices(profile, batches, ms, ns, ks) : undefined) ??
+    chooseBlock(profile, batches, ms, ns, ks) ??
+    chooseTile(profile, batches, ms, ns, ks);
+  const { block, matrices } = tile;
   const kStep = ks % 4 === 0 ? tile.k : 1;
   const b = new KernelBuilder();
   const batch = b.axis("batch", batches);
@@ -339,6 +350,7 @@ function buildMatmul(context: BuildContext, group: Group): MatmulKernel {
     k,
     tile: { m: tile.m, n: tile.n, k: kStep },
     block,
+    matrices,
     lhs: left,
     rhs: right,
     ...matmulAccess({ m, n, k, lhs: left, rhs: right }, stores, tile),

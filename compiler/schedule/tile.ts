@@ -1,11 +1,13 @@
 import {
   type AxisExpr,
   alignmentOf,
+  blockBytes,
   type Expr,
   laneStride,
   type MatmulBlock,
   type MatmulKernel,
   type Store,
+  type SubgroupMatrices,
   walk,
 } from "../kernel/index.ts";
 import type { DeviceProfile } from "../program/index.ts";
@@ -17,6 +19,7 @@ export interface TileChoice {
   /** Terms of the contraction that are written out side by side. */
   readonly k: 1 | 4;
   readonly block: MatmulBlock | undefined;
+  readonly matrices?: SubgroupMatrices | undefined;
   readonly workgroupSize: number;
 }
 
@@ -78,17 +81,49 @@ function blockTile(rows: number, columns: number, terms: number, tile: 4 | 8): T
   return { m: tile, n: tile, k: 4, block, workgroupSize: (rows * columns) / tile ** 2 };
 }
 
+/** Rows and columns of a block that one subgroup multiplies matrices for: as many accumulators as its registers hold. */
+const SUBGROUP_TILE = 32;
+/** Subgroups of a workgroup, down and across the block, the most reuse first. */
+const SUBGROUPS = [
+  [4, 2],
+  [2, 2],
+  [2, 1],
+  [1, 1],
+] as const;
+
+/**
+ * Blocks whose products subgroups compute as matrices. Where a device chooses the size of subgroups anew for each kernel nothing
+ * says how many there are: no blocks.
+ */
+export function matrixTiles({ subgroupSizes, subgroupMatrices = [] }: DeviceProfile): readonly TileChoice[] {
+  if (subgroupSizes === undefined || subgroupSizes.min !== subgroupSizes.max) return [];
+  const subgroupSize = subgroupSizes.max;
+  return subgroupMatrices
+    .filter(({ m, n }) => SUBGROUP_TILE % m === 0 && SUBGROUP_TILE % n === 0)
+    .flatMap((shape) =>
+      SUBGROUPS.flatMap(([rows, columns]) =>
+        [32, 16].flatMap((k): readonly TileChoice[] => {
+          if (k % shape.k !== 0) return [];
+          const block = { m: rows * SUBGROUP_TILE, n: columns * SUBGROUP_TILE, k };
+          const matrices = { shape, subgroupSize };
+          const workgroupSize = rows * columns * subgroupSize;
+          return [{ m: SUBGROUP_TILE, n: SUBGROUP_TILE, k: 4, block, matrices, workgroupSize }];
+        }),
+      ),
+    );
+}
+
 /** Whether a block divides the contraction and fits into the result and into a workgroup of the device. */
 export function blockFits(
   profile: DeviceProfile,
-  { block, workgroupSize }: TileChoice,
+  { block, matrices, workgroupSize }: TileChoice,
   m: number,
   n: number,
   k: number,
 ): boolean {
   if (block === undefined) return true;
   const most = Math.min(profile.maxComputeInvocationsPerWorkgroup, profile.maxComputeWorkgroupSizeX);
-  const bytes = 4 * block.k * (block.m + block.n);
+  const bytes = blockBytes(block, matrices !== undefined);
   const isInside = m >= block.m && n >= block.n && k % block.k === 0;
   return isInside && workgroupSize <= most && bytes <= profile.maxComputeWorkgroupStorageSize;
 }
@@ -113,7 +148,30 @@ export function chooseBlock(
   k: number,
 ): TileChoice | undefined {
   if (profile.deviceClass === "software" || k < SHORTEST_BLOCKED) return undefined;
-  return BLOCK_TILES.find((tile) => {
+  return findBlock(profile, BLOCK_TILES, batch, m, n, k);
+}
+
+/** As {@link chooseBlock}, with matrices of subgroups: for operands in f16. */
+export function chooseMatrices(
+  profile: DeviceProfile,
+  batch: number,
+  m: number,
+  n: number,
+  k: number,
+): TileChoice | undefined {
+  if (profile.deviceClass === "software" || k < SHORTEST_BLOCKED) return undefined;
+  return findBlock(profile, matrixTiles(profile), batch, m, n, k);
+}
+
+function findBlock(
+  profile: DeviceProfile,
+  tiles: readonly TileChoice[],
+  batch: number,
+  m: number,
+  n: number,
+  k: number,
+): TileChoice | undefined {
+  return tiles.find((tile) => {
     if (tile.block === undefined || !blockFits(profile, tile, m, n, k)) return false;
     const [rows, columns] = [Math.ceil(m / tile.block.m), Math.ceil(n / tile.block.n)];
     const computed = rows * tile.block.m * columns * tile.block.n;

@@ -11,6 +11,7 @@ import {
   type StreamKernel,
 } from "../kernel/index.ts";
 import type { DeviceProfile } from "../program/index.ts";
+import { subgroupsOf } from "./kernels.ts";
 import { remade } from "./remake.ts";
 import { withVectors } from "./stream-kernel.ts";
 import {
@@ -18,6 +19,7 @@ import {
   blockFits,
   chooseNeighbours,
   matmulAccess,
+  matrixTiles,
   originMultiple,
   type TileChoice,
   tileMultiple,
@@ -56,7 +58,7 @@ export function variantsOf(kernel: PartKernel, profile: DeviceProfile, isAlone: 
         for (const workgroupSize of sizes) offer({ ...kernel, vectorsPerInvocation, workgroupSize });
       break;
     case "row":
-      for (const made of rowVariants(kernel, sizes, software)) offer(made);
+      for (const made of rowVariants(kernel, profile, sizes)) offer(made);
       break;
     case "matmul":
       for (const made of matmulVariants(kernel, profile, sizes, isAlone)) offer(made);
@@ -81,7 +83,7 @@ export function neutral(kernel: PartKernel): PartKernel {
     case "map":
       return { ...kernel, vectorsPerInvocation: 1, workgroupSize };
     case "row":
-      return { ...kernel, invocationsPerRow: 1, workgroupSize };
+      return { ...kernel, invocationsPerRow: 1, subgroups: undefined, workgroupSize };
     case "matmul":
       return {
         ...tiled(kernel, { m: 4, n: 4, k: 1, block: undefined, workgroupSize }),
@@ -104,9 +106,13 @@ export function variantName(kernel: PartKernel): string {
     case "map":
       return `${kernel.vectorsPerInvocation} vectors an invocation, ${workgroups}`;
     case "row":
-      return `${kernel.invocationsPerRow} invocations a row, ${workgroups}`;
+      return `${kernel.invocationsPerRow} invocations a row${kernel.subgroups === undefined ? "" : " joined in subgroups"}, ${workgroups}`;
     case "matmul": {
-      const { tile, block, neighbours } = kernel;
+      const { tile, block, matrices, neighbours } = kernel;
+      if (block !== undefined && matrices !== undefined) {
+        const { m, n, k } = matrices.shape;
+        return `${block.m}x${block.n}x${block.k} in workgroup memory, ${m}x${n}x${k} matrices of subgroups of ${matrices.subgroupSize}, neighbours along ${neighbours}`;
+      }
       return block === undefined
         ? `${tile.m}x${tile.n}x${tile.k} in registers, neighbours along ${neighbours}, ${workgroups}`
         : `${block.m}x${block.n}x${block.k} in workgroup memory, ${tile.m}x${tile.n} in registers, neighbours along ${neighbours}`;
@@ -126,12 +132,27 @@ export function variantName(kernel: PartKernel): string {
   }
 }
 
-function rowVariants(kernel: RowKernel, sizes: readonly number[], software: boolean): readonly RowKernel[] {
-  const alone = sizes.map((workgroupSize): RowKernel => ({ ...kernel, invocationsPerRow: 1, workgroupSize }));
+function rowVariants(
+  kernel: RowKernel,
+  profile: DeviceProfile,
+  sizes: readonly number[],
+): readonly RowKernel[] {
+  const alone = sizes.map(
+    (workgroupSize): RowKernel => ({ ...kernel, invocationsPerRow: 1, subgroups: undefined, workgroupSize }),
+  );
   // Barriers are dear on a processor, and rows that run four at a time have no room for them.
-  if (software || kernel.vector === "row") return alone;
-  const together = sizes.map(
-    (workgroupSize): RowKernel => ({ ...kernel, invocationsPerRow: workgroupSize, workgroupSize }),
+  if (profile.deviceClass === "software" || kernel.vector === "row") return alone;
+  const subgroups = subgroupsOf(profile);
+  const joins = subgroups === undefined ? [undefined] : [subgroups, undefined];
+  const together = joins.flatMap((join) =>
+    sizes.map(
+      (workgroupSize): RowKernel => ({
+        ...kernel,
+        invocationsPerRow: workgroupSize,
+        subgroups: join,
+        workgroupSize,
+      }),
+    ),
   );
   return [...together, ...alone];
 }
@@ -164,7 +185,8 @@ function matmulVariants(
     }
   // Blocks in company would have to share the workgroup's memory.
   if (isAlone)
-    for (const tile of BLOCK_TILES) if (blockFits(profile, tile, m, n, k)) made.push(tiled(kernel, tile));
+    for (const tile of [...(isOfHalves(kernel) ? matrixTiles(profile) : []), ...BLOCK_TILES])
+      if (blockFits(profile, tile, m, n, k)) made.push(tiled(kernel, tile));
   const registers = made.filter((variant) => variant.block === undefined);
   for (const workgroupSize of sizes)
     made.push(...registers.map((variant) => ({ ...variant, workgroupSize })));
@@ -174,6 +196,11 @@ function matmulVariants(
       (variant): MatmulKernel => ({ ...variant, neighbours: variant.neighbours === "m" ? "n" : "m" }),
     ),
   ];
+}
+
+/** Whether a matmul's operands are there in f16. */
+function isOfHalves({ lhs, rhs }: MatmulKernel): boolean {
+  return [lhs, rhs].every((e) => e.kind === "cast" && e.of.dtype === "f16");
 }
 
 /** The same matmul with another tile. */
@@ -195,6 +222,7 @@ export function tiled(kernel: MatmulKernel, tile: TileChoice): MatmulKernel {
     ...made,
     tile: { m: tile.m, n: tile.n, k: tile.k },
     block,
+    matrices: tile.matrices,
     neighbours: chooseNeighbours(m, n, block ?? tile),
     workgroupSize: tile.workgroupSize,
     ...matmulAccess(made, made.stores, tile),

@@ -18,6 +18,11 @@ export interface Accumulator {
   readonly joinLanes: (isVector: boolean) => readonly string[];
   /** Statements that take the parts of `other` (texts, in the order of `parts`) into those of `mine`. */
   readonly join: (mine: readonly string[], other: readonly string[]) => readonly string[];
+  /** Statements that join the parts `own` of all invocations of a subgroup, and the names of what they give each of them. */
+  readonly joinSubgroup: (own: readonly string[]) => {
+    readonly lines: readonly string[];
+    readonly parts: readonly string[];
+  };
   /** The result, from its joined parts. */
   readonly result: (joined: readonly string[]) => string;
 }
@@ -39,6 +44,8 @@ function identityOf(op: Exclude<ReduceKind, "logsumexp">, dtype: DType): string 
   }
 }
 
+const SUBGROUP_FUNCTIONS = { sum: "subgroupAdd", max: "subgroupMax", min: "subgroupMin" } as const;
+
 function plain({ name, op, dtype }: Pick<Reduction, "name" | "op" | "dtype">): Accumulator {
   if (op === "logsumexp") throw new Error("wgsl: a logsumexp has two parts");
   const combine = (a: string, b: string): string => (op === "sum" ? `${a} + ${b}` : `${op}(${a}, ${b})`);
@@ -55,6 +62,10 @@ function plain({ name, op, dtype }: Pick<Reduction, "name" | "op" | "dtype">): A
         : `let ${part}_all = ${part};`,
     ],
     join: ([mine], [other]) => [`${mine} = ${combine(mine!, other!)};`],
+    joinSubgroup: ([own]) => ({
+      lines: [`let ${part}_near = ${SUBGROUP_FUNCTIONS[op]}(${own});`],
+      parts: [`${part}_near`],
+    }),
     result: ([joined]) => joined!,
   };
 }
@@ -88,6 +99,13 @@ function logSumExp(name: string): Accumulator {
       `${mineSum} = ${mineSum} * exp(${mineTop} - next_${name}) + ${otherSum} * exp(${otherTop} - next_${name});`,
       `${mineTop} = next_${name};`,
     ],
+    joinSubgroup: ([ownTop, ownSum]) => ({
+      lines: [
+        `let ${top}_near = subgroupMax(${ownTop});`,
+        `let ${sum}_near = subgroupAdd(${ownSum} * exp(${ownTop} - ${top}_near));`,
+      ],
+      parts: [`${top}_near`, `${sum}_near`],
+    }),
     result: ([joinedTop, joinedSum]) => `${joinedTop} + log(${joinedSum})`,
   };
 }

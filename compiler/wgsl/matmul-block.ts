@@ -1,5 +1,6 @@
 import type { AxisExpr, Expr, KernelBuilder, MatmulBlock } from "../kernel/index.ts";
 import { type Emitter, splat } from "./emitter.ts";
+import { valueType } from "./spelling.ts";
 import type { TileProduct } from "./tile-product.ts";
 
 const COMPONENTS = ["x", "y", "z", "w"] as const;
@@ -11,7 +12,7 @@ export interface BlockProduct extends TileProduct {
 }
 
 /** One operand of a block: vec4s along its outer axis, one row of them a term. */
-interface Operand {
+export interface BlockOperand {
   readonly name: "lhs" | "rhs";
   readonly e: Expr;
   readonly outer: AxisExpr;
@@ -37,11 +38,10 @@ export function emitBlockProduct(
   workgroupSize: number,
 ): readonly string[] {
   const { block, tile, k, kName } = product;
-  const patchesOf = (size: number): number => (size / 4) * (block.k / 4);
-  const bothAtOnce = patchesOf(block.m) + patchesOf(block.n) <= workgroupSize;
+  const bothAtOnce = patchesOf(block.m, block.k) + patchesOf(block.n, block.k) <= workgroupSize;
   // Kernels side by side share workgroup memory by name, so that the size is part of it.
   const arrayOf = (name: string, size: number): string => `${name}_block_${(size * block.k) / 4}`;
-  const operands: readonly Operand[] = [
+  const operands: readonly BlockOperand[] = [
     {
       name: "lhs",
       e: product.lhs,
@@ -58,10 +58,17 @@ export function emitBlockProduct(
       size: block.n,
       vector: product.rhsVector === "n" ? "outer" : product.rhsVector,
       array: arrayOf("rhs", block.n),
-      firstInvocation: bothAtOnce ? patchesOf(block.m) : 0,
+      firstInvocation: bothAtOnce ? patchesOf(block.m, block.k) : 0,
     },
   ];
-  const loads = operands.map((operand) => patchLoads(emitter, b, product, operand, workgroupSize));
+  const loads = operands.map((operand) =>
+    patchLoads(emitter, b, product, operand, workgroupSize, ({ outer, term }, columns) => {
+      columns.forEach((column, step) => {
+        const row = `(${term} + ${step}) * ${operand.size / 4} + (${outer} >> 2u)`;
+        emitter.line(`${operand.array}[${row}] = ${column};`);
+      });
+    }),
+  );
   const [lhs, rhs] = operands;
   if (lhs === undefined || rhs === undefined) throw new Error("wgsl: a matmul has two operands");
   const rows = Array.from({ length: tile.m / 4 }, (_, i) => i);
@@ -92,14 +99,17 @@ export function emitBlockProduct(
 
 /**
  * Computes, before the loop over terms, where the patches of this invocation lie.
+ * @param put writes the statements that store a patch: its first row or column within the block, its first term, and a vec4 along the
+ * outer axis for each of four terms
  * @returns what copies them, to be called inside that loop
  */
-function patchLoads(
+export function patchLoads(
   emitter: Emitter,
   b: KernelBuilder,
-  { block, k, kName }: BlockProduct,
-  operand: Operand,
+  { block, k, kName }: Pick<BlockProduct, "block" | "k" | "kName">,
+  operand: BlockOperand,
   workgroupSize: number,
+  put: (place: { readonly outer: string; readonly term: string }, columns: readonly string[]) => void,
 ): () => void {
   const { name, size, vector, firstInvocation } = operand;
   const across = size / 4;
@@ -137,15 +147,17 @@ function patchLoads(
             [k, terms],
           ]),
         );
-        patchColumns(emitter, b, e, axis, terms, vector).forEach((column, step) => {
-          const row = `(${termName} + ${step}) * ${across} + (${outerName} >> 2u)`;
-          emitter.line(`${operand.array}[${row}] = ${column};`);
-        });
+        put({ outer: outerName, term: termName }, patchColumns(emitter, b, e, axis, terms, vector));
       };
       if (guard === undefined) load();
       else emitter.block(guard, load);
     }
   };
+}
+
+/** Patches of 4 x 4 in so many rows (or columns) and terms. */
+export function patchesOf(size: number, terms: number): number {
+  return (size / 4) * (terms / 4);
 }
 
 function shifted(name: string, by: number): string {
@@ -159,12 +171,13 @@ function patchColumns(
   e: Expr,
   outer: AxisExpr,
   terms: AxisExpr,
-  vector: Operand["vector"],
+  vector: BlockOperand["vector"],
 ): readonly string[] {
   const moved = (axis: AxisExpr, by: number, of: Expr): Expr =>
     by === 0 ? of : b.substitute(of, new Map<Expr, Expr>([[axis, b.addIndex(axis, b.constant("i32", by))]]));
+  const type = valueType(e.dtype, 4);
   if (vector === "outer")
-    return FOUR.map((step) => splat(emitter.emit(moved(terms, step, e), outer), "f32", 4));
+    return FOUR.map((step) => splat(emitter.emit(moved(terms, step, e), outer), e.dtype, 4));
   if (vector === "k") {
     const rows = FOUR.map((i) => {
       const value = emitter.emit(moved(outer, i, e), terms);
@@ -172,11 +185,11 @@ function patchColumns(
     });
     return FOUR.map((step) => {
       const parts = rows.map(({ name, width }) => (width === 4 ? `${name}.${COMPONENTS[step]}` : name));
-      return `vec4<f32>(${parts.join(", ")})`;
+      return `${type}(${parts.join(", ")})`;
     });
   }
   return FOUR.map((step) => {
     const parts = FOUR.map((i) => emitter.emit(moved(terms, step, moved(outer, i, e))).text);
-    return `vec4<f32>(${parts.join(", ")})`;
+    return `${type}(${parts.join(", ")})`;
   });
 }

@@ -1,6 +1,7 @@
-import type { AxisExpr, Expr, KernelBuilder, MatmulKernel, Store } from "../kernel/index.ts";
+import type { AxisExpr, Expr, KernelBuilder, MatmulBlock, MatmulKernel, Store } from "../kernel/index.ts";
 import { Emitter } from "./emitter.ts";
 import { emitBlockProduct } from "./matmul-block.ts";
+import { emitMatrixProduct } from "./matmul-matrices.ts";
 import { Adopted, collectVectorLoads, collectVectorStores, type KernelBody } from "./module.ts";
 import { emitTileProduct } from "./tile-product.ts";
 
@@ -60,6 +61,12 @@ export function printMatmul(kernel: MatmulKernel, bound: ReadonlySet<number>): K
   if (block === undefined) {
     emitter.line(`let m = ${originM};`);
     emitter.line(`let n = ${originN};`);
+  } else if (kernel.matrices !== undefined) {
+    // Places of elements are those of the block: a tile is a whole subgroup's.
+    emitter.line(`let block_m = ${originM};`);
+    emitter.line(`let block_n = ${originN};`);
+    emitter.line("let m = block_m;");
+    emitter.line("let n = block_n;");
   } else {
     const across = block.n / tile.n;
     emitter.line(`let block_m = ${originM};`);
@@ -74,6 +81,14 @@ export function printMatmul(kernel: MatmulKernel, bound: ReadonlySet<number>): K
   emitter.bindAxis(m, "m");
   emitter.bindAxis(n, "n");
 
+  if (block !== undefined && kernel.matrices !== undefined) {
+    const { matrices, lhsVector, rhsVector } = kernel;
+    const product = { m, n, k, kName: "k", tile, block, matrices, lhs, rhs, lhsVector, rhsVector };
+    const sumsRhs = sum !== undefined;
+    const made = emitMatrixProduct(emitter, b, { ...product, sumsRhs }, kernel.workgroupSize);
+    emitMatrixSums(emitter, matmul, block, made.sums);
+    return { vectorTensors: vectors, emitter, wholeWorkgroups: true, workgroupVariables: made.declarations };
+  }
   const rows = Array.from({ length: tile.m }, (_, i) => i);
   const quads = Array.from({ length: tile.n / 4 }, (_, j) => j);
   for (const i of rows) for (const j of quads) emitter.line(`var acc_${i}_${j} = vec4<f32>();`);
@@ -118,32 +133,72 @@ function emitSum(emitter: Emitter, { b, n, sum }: Matmul, quads: readonly number
   });
 }
 
+/** Stores what is made of the sums of a block in workgroup memory, a vec4 an invocation in turn, and of the sum of the right operand. */
+function emitMatrixSums(emitter: Emitter, matmul: Matmul, block: MatmulBlock, sums: string): void {
+  const { kernel, b, m, n, sum } = matmul;
+  if (sum !== undefined)
+    emitter.block(`if (block_m == 0 && local < ${block.n})`, () => {
+      const column = b.axis("local", block.n);
+      emitter.bindAxis(column, "local");
+      const index = b.substitute(sum.index, new Map([[n, b.addIndex(n, column)]]));
+      emitter.store(sum.tensor, index, { text: "rhs_sum", width: 1 });
+    });
+  const perRow = block.n / 4;
+  const row = b.axis("block_row", block.m);
+  const quad = b.axis("block_quad", perRow);
+  const count = block.m * perRow;
+  emitter.block(`for (var at = local; at < ${count}; at += ${kernel.workgroupSize})`, () => {
+    emitter.line(`let block_row = at / ${perRow};`);
+    emitter.line(`let block_quad = at % ${perRow};`);
+    emitter.bindAxis(row, "block_row");
+    emitter.bindAxis(quad, "block_quad");
+    const parts = [0, 1, 2, 3].map((c) => `${sums}[4 * at + ${c}]`);
+    emitter.line(`let sum = vec4<f32>(${parts.join(", ")});`);
+    finish(
+      emitter,
+      matmul,
+      "sum",
+      new Map<Expr, Expr>([
+        [m, b.addIndex(m, row)],
+        [n, b.addIndex(n, b.scaleIndex(quad, 4))],
+      ]),
+    );
+  });
+}
+
+/** The epilogue of four elements: their sums are the variable `accumulator`, `to` moves the kernel's axes to their place. */
+function finish(
+  emitter: Emitter,
+  { kernel, b, m, n, stores }: Matmul,
+  accumulator: string,
+  to: Map<Expr, Expr>,
+): void {
+  emitter.bindValue(accumulator, accumulator, 4);
+  to.set(b.value("f32", kernel.accumulator, [m, n]), b.value("f32", accumulator, [m, n]));
+  const placed = stores.map((s) => ({
+    tensor: s.tensor,
+    index: b.substitute(s.index, to),
+    value: b.substitute(s.value, to),
+  }));
+  emitter.expect(placed.flatMap((s) => [s.index, s.value]));
+  for (const s of placed) emitter.store(s.tensor, s.index, emitter.emit(s.value, n), n);
+}
+
 /** Stores what is made of each vec4 `acc_<i>_<j>`, the sums at row `m + i` and column `n + 4 j`. */
 function emitEpilogue(
   emitter: Emitter,
-  { kernel, b, m, n, stores }: Matmul,
+  matmul: Matmul,
   rows: readonly number[],
   quads: readonly number[],
 ): void {
-  /** The epilogue of four elements; the accumulator takes the name of theirs. */
-  const finish = (accumulator: string, to: Map<Expr, Expr>): void => {
-    emitter.bindValue(accumulator, accumulator, 4);
-    to.set(b.value("f32", kernel.accumulator, [m, n]), b.value("f32", accumulator, [m, n]));
-    const placed = stores.map((s) => ({
-      tensor: s.tensor,
-      index: b.substitute(s.index, to),
-      value: b.substitute(s.value, to),
-    }));
-    emitter.expect(placed.flatMap((s) => [s.index, s.value]));
-    for (const s of placed) emitter.store(s.tensor, s.index, emitter.emit(s.value, n), n);
-  };
+  const { kernel, b, m, n } = matmul;
   if (kernel.epilogue === "unrolled") {
     for (const i of rows) {
       for (const j of quads) {
         const by = new Map<Expr, Expr>();
         if (i > 0) by.set(m, b.addIndex(m, b.constant("i32", i)));
         if (j > 0) by.set(n, b.addIndex(n, b.constant("i32", 4 * j)));
-        finish(`acc_${i}_${j}`, by);
+        finish(emitter, matmul, `acc_${i}_${j}`, by);
       }
     }
     return;
@@ -161,7 +216,7 @@ function emitEpilogue(
         [m, b.addIndex(m, row)],
         [n, b.addIndex(n, b.scaleIndex(quad, 4))],
       ]);
-      finish("sum", by);
+      finish(emitter, matmul, "sum", by);
     });
   });
 }

@@ -7,11 +7,11 @@ import {
   KernelBuilder,
   type KernelTensor,
   launchOf,
-  rootsOf,
   type Store,
   walk,
 } from "../kernel/index.ts";
 import { type Emitter, isVectorIndex } from "./emitter.ts";
+import { enablesOf, subgroupValuesOf } from "./extensions.ts";
 import { DECLARATIONS, type DeclaredFn, storageType } from "./spelling.ts";
 
 /** Expressions of a kernel moved into a builder of the printer's own, so that it can substitute tile positions. */
@@ -93,9 +93,10 @@ export function writeModuleOfParts(kernel: BesideKernel, bodies: readonly Kernel
     ...declarations(bodies.flatMap((body) => [...body.emitter.functions.values()])),
     ...bodies.flatMap((body, i) => {
       const part = kernel.parts[i]!;
+      const more = subgroupValuesOf(part).map(({ name }) => name);
       return [
         `// workgroups ${startOf(i)} to ${ends[i]! - 1}: ${part.name}`,
-        `fn part_${i}(workgroup: i32, local: i32) {`,
+        `fn part_${i}(workgroup: i32, local: i32${more.map((name) => `, ${name}: i32`).join("")}) {`,
         ...bodyLines(part, body),
         "}",
         "",
@@ -104,7 +105,8 @@ export function writeModuleOfParts(kernel: BesideKernel, bodies: readonly Kernel
     ...entryPoint(kernel),
     ...ends.map((end, i) => {
       const own = i === 0 ? "workgroup" : `workgroup - ${startOf(i)}`;
-      return `  if (workgroup < ${end}) { part_${i}(${own}, local); return; }`;
+      const values = [own, "local", ...subgroupValuesOf(kernel.parts[i]!).map(({ name }) => name)];
+      return `  if (workgroup < ${end}) { part_${i}(${values.join(", ")}); return; }`;
     }),
     "}",
     "",
@@ -113,29 +115,23 @@ export function writeModuleOfParts(kernel: BesideKernel, bodies: readonly Kernel
 
 function head(kernel: Kernel, vectorTensors: ReadonlySet<number>): readonly string[] {
   return [
-    ...(usesF16(kernel) ? ["enable f16;"] : []),
+    ...enablesOf(kernel),
     `// ${kernel.name}`,
     ...kernel.comments.map((comment) => `//   ${comment}`),
     ...kernel.tensors.map((t, i) => bindingLine(t, i, vectorTensors.has(t.tensor))),
   ];
 }
 
-function usesF16(kernel: Kernel): boolean {
-  if (kernel.tensors.some((tensor) => tensor.dtype === "f16")) return true;
-  let found = false;
-  walk(rootsOf(kernel), (e) => {
-    if (e.dtype === "f16") found = true;
-  });
-  return found;
-}
-
 function entryPoint(kernel: Kernel): readonly string[] {
+  const values = subgroupValuesOf(kernel);
+  const builtins = values.map(({ name, builtin }) => `, @builtin(${builtin}) ${name}_index: u32`);
   return [
     `@compute @workgroup_size(${kernel.workgroupSize})`,
     "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,",
-    "        @builtin(local_invocation_index) local_index: u32) {",
+    `        @builtin(local_invocation_index) local_index: u32${builtins.join("")}) {`,
     "  let workgroup = i32(group.x + group.y * groups.x);",
     "  let local = i32(local_index);",
+    ...values.map(({ name }) => `  let ${name} = i32(${name}_index);`),
   ];
 }
 

@@ -48,9 +48,7 @@ export function printRow(kernel: RowKernel, bound: ReadonlySet<number>): KernelB
     for (const accumulator of accumulators) {
       for (const line of accumulator.joinLanes(kernel.vector === "inner")) emitter.line(line);
       const own = accumulator.parts.map((part) => `${part}_all`);
-      const joined = shared
-        ? joinWorkgroup(emitter, accumulator, own, kernel.invocationsPerRow, workgroupVariables)
-        : own;
+      const joined = shared ? joinWorkgroup(emitter, accumulator, own, kernel, workgroupVariables) : own;
       emitter.line(`let ${accumulator.name} = ${accumulator.result(joined)};`);
       emitter.bindValue(accumulator.name, accumulator.name, rowWidth);
     }
@@ -69,16 +67,25 @@ export function printRow(kernel: RowKernel, bound: ReadonlySet<number>): KernelB
   return { vectorTensors: vectors, emitter, wholeWorkgroups: shared, workgroupVariables };
 }
 
-/** A tree over the invocations of a workgroup; every one of them then reads the result's parts. */
+/** Joins what the invocations of a workgroup found; every one of them then reads the result's parts. */
 function joinWorkgroup(
   emitter: Emitter,
   accumulator: Accumulator,
   own: readonly string[],
-  count: number,
+  { invocationsPerRow: count, subgroups }: RowKernel,
   workgroupVariables: string[],
 ): readonly string[] {
   // Kernels side by side share workgroup memory by name, so that the type is part of it.
   const type = accumulator.dtype === "f32" ? "" : `_${accumulator.dtype}`;
+  if (subgroups !== undefined)
+    return joinSubgroups(
+      emitter,
+      accumulator,
+      own,
+      Math.ceil(count / subgroups.least),
+      type,
+      workgroupVariables,
+    );
   const shared = accumulator.parts.map((part) => `shared_${part.replace(/^part_/, "")}${type}`);
   for (const name of shared)
     workgroupVariables.push(`var<workgroup> ${name}: array<${accumulator.dtype}, ${count}>;`);
@@ -94,4 +101,41 @@ function joinWorkgroup(
     emitter.line("workgroupBarrier();");
   });
   return at("0");
+}
+
+/**
+ * Every subgroup joins its own, its first invocation tells the others, and all then go through the few results in order. How many
+ * subgroups there are is known on the device alone.
+ * @param most subgroups there may be
+ */
+function joinSubgroups(
+  emitter: Emitter,
+  accumulator: Accumulator,
+  own: readonly string[],
+  most: number,
+  type: string,
+  workgroupVariables: string[],
+): readonly string[] {
+  const near = accumulator.joinSubgroup(own);
+  for (const line of near.lines) emitter.line(line);
+  const names = accumulator.parts.map((part) => part.replace(/^part_/, ""));
+  // Kernels side by side share workgroup memory by name, so that the size is part of it.
+  const told = names.map((name) => `near_${name}${type}_${most}`);
+  for (const name of told)
+    workgroupVariables.push(`var<workgroup> ${name}: array<${accumulator.dtype}, ${most}>;`);
+  emitter.block("if (lane == 0)", () => {
+    told.forEach((name, i) => {
+      emitter.line(`${name}[subgroup] = ${near.parts[i]};`);
+    });
+  });
+  emitter.line("workgroupBarrier();");
+  const joined = names.map((name) => `joined_${name}`);
+  joined.forEach((name, i) => {
+    emitter.line(`var ${name} = ${told[i]}[0];`);
+  });
+  emitter.block("for (var other = 1; other < subgroups; other++)", () => {
+    const others = told.map((name) => `${name}[other]`);
+    for (const line of accumulator.join(joined, others)) emitter.line(line);
+  });
+  return joined;
 }

@@ -32,7 +32,7 @@ export interface KilnDevice {
   readonly adapter: AdapterIdentity;
   /** One line for a person: which device was taken and, for the software device, how to get a real one. */
   readonly notice: string;
-  /** Of `timestamp-query`, `subgroups` and `shader-f16`, those the device has. */
+  /** Of those that Kiln uses (`wantedFeatures`), those the device has. */
   readonly features: ReadonlySet<string>;
   /** @throws KilnError `machine` once the device was lost or reported an error that no scope caught */
   throwIfFailed(): void;
@@ -44,11 +44,12 @@ export interface KilnDevice {
   close(): void;
 }
 
-const wantedFeatures = [
+const wantedFeatures: readonly string[] = [
   "timestamp-query",
-  "subgroups",
   "shader-f16",
-] as const satisfies readonly GPUFeatureName[];
+  "subgroups",
+  "chromium-experimental-subgroup-matrix",
+];
 
 /**
  * Opens the device to train on, with the adapter's own limits.
@@ -56,7 +57,8 @@ const wantedFeatures = [
  */
 export async function openDevice(options: OpenOptions): Promise<KilnDevice> {
   const { gpu, adapter } = await findAdapter(options);
-  const features = wantedFeatures.filter((feature) => adapter.features.has(feature));
+  const has = (feature: string): feature is GPUFeatureName => adapter.features.has(feature);
+  const features = wantedFeatures.filter(has);
   let device: GPUDevice;
   try {
     device = await adapter.requestDevice({
@@ -147,7 +149,12 @@ function wrapDevice(
 
   return {
     device,
-    profile: profileOf(device.limits, new Set(features), isSoftware),
+    profile: profileOf(
+      device.limits,
+      adapter.info,
+      new Set([...features, ...gpu.wgslLanguageFeatures]),
+      isSoftware,
+    ),
     name,
     isSoftware,
     adapter: identityOf(adapter),

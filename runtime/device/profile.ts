@@ -1,4 +1,4 @@
-import type { DeviceProfile } from "../../compiler/program/index.ts";
+import type { DeviceProfile, MatrixShape } from "../../compiler/program/index.ts";
 
 /** What every WebGPU device gives: compile with this when the device is not known. WebGPU, "Limits", default values. */
 export const defaultGpuProfile: DeviceProfile = {
@@ -52,9 +52,10 @@ export function limitsToAskFor(available: GPUSupportedLimits): Record<string, nu
   return Object.fromEntries(wantedLimits.map((name) => [name, available[name]]));
 }
 
-/** @param features those that the device was opened with */
+/** @param features those that the device was opened with, and those of the language that its WGSL may use */
 export function profileOf(
   limits: GPUSupportedLimits,
+  info: GPUAdapterInfo,
   features: ReadonlySet<string>,
   isSoftware: boolean,
 ): DeviceProfile {
@@ -70,5 +71,38 @@ export function profileOf(
     maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
     minStorageBufferOffsetAlignment: limits.minStorageBufferOffsetAlignment,
     f16: features.has("shader-f16"),
+    ...subgroupsOf(info, features),
   };
+}
+
+/** What the profile says of subgroups. A device may have them and not say of which size: then they are of no use. */
+function subgroupsOf(
+  info: GPUAdapterInfo,
+  features: ReadonlySet<string>,
+): Pick<DeviceProfile, "subgroupSizes" | "subgroupMatrices"> {
+  const { subgroupMinSize: min, subgroupMaxSize: max } = info;
+  // Kernels ask which subgroup they are in.
+  if (!features.has("subgroups") || !features.has("subgroup_id")) return {};
+  if (min === undefined || max === undefined || min < 1) return {};
+  const subgroupSizes = { min, max };
+  if (!features.has("chromium-experimental-subgroup-matrix")) return { subgroupSizes };
+  return { subgroupSizes, subgroupMatrices: matrixShapesOf(info) };
+}
+
+/** Of the configurations that an adapter lists, those of f16 operands that are summed in f32. */
+function matrixShapesOf(info: GPUAdapterInfo): readonly MatrixShape[] {
+  const configs: unknown = "subgroupMatrixConfigs" in info ? info.subgroupMatrixConfigs : undefined;
+  if (typeof configs !== "object" || configs === null) return [];
+  return Object.values(configs).flatMap((config: unknown): readonly MatrixShape[] => {
+    const { M: m, N: n, K: k, componentType, resultComponentType } = fieldsOf(config);
+    if (typeof m !== "number" || typeof n !== "number" || typeof k !== "number") return [];
+    return componentType === "f16" && resultComponentType === "f32" ? [{ m, n, k }] : [];
+  });
+}
+
+/** Fields that may be getters of an object's prototype. */
+function fieldsOf(config: unknown): Readonly<Record<string, unknown>> {
+  if (typeof config !== "object" || config === null) return {};
+  const names = ["M", "N", "K", "componentType", "resultComponentType"];
+  return Object.fromEntries(names.map((name) => [name, Reflect.get(config, name)]));
 }

@@ -13,18 +13,19 @@ export interface Validator {
   close(): void;
 }
 
-const wanted = ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"] as const;
+const wanted: readonly string[] = ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"];
 
 /** @throws Error where Dawn's null backend lacks a feature that kernels of GPUs use */
 export async function openValidator(): Promise<Validator> {
   gpu ??= create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]);
   const adapter = await gpu.requestAdapter();
   if (adapter === null) throw new Error("Dawn has no null backend");
+  const has = (feature: string): feature is GPUFeatureName => adapter.features.has(feature);
   const missing = wanted.filter((feature) => !adapter.features.has(feature));
   if (missing.length > 0) throw new Error(`the null backend has no ${missing.join(", ")}`);
   const { limits } = adapter;
   const device = await adapter.requestDevice({
-    requiredFeatures: wanted.map((feature) => feature as GPUFeatureName),
+    requiredFeatures: wanted.filter(has),
     requiredLimits: {
       maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
       maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,

@@ -14,6 +14,7 @@ describe("kernels with f16 are valid WGSL", () => {
 
   const profiles: readonly (readonly [string, DeviceProfile])[] = [
     ["gpu", { ...defaultGpuProfile, f16: true }],
+    ["gpu with subgroups", { ...defaultGpuProfile, f16: true, subgroupSizes: { min: 4, max: 128 } }],
     // The null backend binds no more than any device.
     ["software", { ...softwareProfile, f16: true, maxStorageBuffersPerShaderStage: 8 }],
   ];

@@ -48,10 +48,14 @@ function graphOf(
 describe("kernels that reduce rows, forward and backward", () => {
   let software: KilnDevice;
   let gpu: KilnDevice;
+  let gpuWithoutSubgroups: KilnDevice;
   beforeAll(async () => {
     software = await openDevice({ prefer: "software" });
     // Rows shared by the invocations of a workgroup, as on a GPU, run on the same device.
+    const { subgroupSizes, ...others } = software.profile;
+    expect(subgroupSizes).toEqual({ min: 4, max: 4 });
     gpu = { ...software, profile: { ...software.profile, deviceClass: "gpu" } };
+    gpuWithoutSubgroups = { ...software, profile: { ...others, deviceClass: "gpu" } };
   });
   afterAll(() => software.close());
 
@@ -83,9 +87,11 @@ describe("kernels that reduce rows, forward and backward", () => {
         ["weight", draw(shape)],
       ]);
       const expected = evaluate(graph, { parameters });
-      for (const kiln of [software, gpu]) {
+      for (const kiln of [software, gpu, gpuWithoutSubgroups]) {
         for (const fuse of [true, false]) {
           const actual = await runOnDevice(optimize(graph), { parameters }, kiln, fuse);
+          const joins = actual.program.kernels.some(({ wgsl }) => wgsl.includes("subgroupAdd("));
+          expect(joins).toBe(kiln === gpu && shape[2]! >= 32);
           if (fuse) expect(actual.program.entries.evaluate!.steps.length).toBeLessThanOrEqual(3);
           for (const name of names) {
             const error = relativeError(actual.outputs.get(name)!, expected.outputs.get(name)!);
@@ -95,6 +101,69 @@ describe("kernels that reduce rows, forward and backward", () => {
           }
         }
       }
+    }
+  });
+
+  test("maxima, logarithms of sums of exponentials and integers, whatever size the subgroups have", async () => {
+    const b = new GraphBuilder({ path: "", at: "", label: "x", pass: "test" });
+    const [rows, length] = [5, 300];
+    const x = b.parameter("x", [rows, length]);
+    const i = b.input("i", "i32", [rows, length]);
+    const u = b.input("u", "u32", [rows, length]);
+    const least = b.full("f32", -3.4e38, [rows, length]);
+    b.output("logsumexp", b.logSumExp(x, [1]));
+    b.output("nothing", b.logSumExp(b.select(b.lt(i, b.fullLike(i, 5)), x, least), [1]));
+    b.output("max", b.reduceMax(x, [1]));
+    b.output("negative", b.reduceMax(b.sub(x, b.fullLike(x, 50)), [1]));
+    for (const [name, id] of [
+      ["i", i],
+      ["u", u],
+    ] as const) {
+      b.output(`sum ${name}`, b.sum(id, [1]));
+      b.output(`max ${name}`, b.reduceMax(id, [1]));
+    }
+    const graph = b.build();
+    const random = randomNumbers(9);
+    const elements = (of: () => number) => Array.from({ length: rows * length }, of);
+    const type = (dtype: "f32" | "i32" | "u32") => ({ dtype, shape: [rows, length] });
+    const leaves = {
+      parameters: new Map([
+        [
+          "x",
+          tensor(
+            type("f32"),
+            elements(() => 60 * random() - 30),
+          ),
+        ],
+      ]),
+      inputs: new Map([
+        [
+          "i",
+          tensor(
+            type("i32"),
+            elements(() => Math.floor(40 * random()) - 20),
+          ),
+        ],
+        [
+          "u",
+          tensor(
+            type("u32"),
+            elements(() => Math.floor(90 * random())),
+          ),
+        ],
+      ]),
+    };
+    const expected = evaluate(graph, leaves);
+    // The sizes that a kernel may get are given wider than they are: what it declares holds for all of them.
+    for (const subgroupSizes of [
+      { min: 4, max: 4 },
+      { min: 1, max: 128 },
+    ]) {
+      const kiln = { ...gpu, profile: { ...gpu.profile, subgroupSizes } };
+      const { outputs, program } = await runOnDevice(graph, leaves, kiln, true);
+      expect(program.kernels.some(({ wgsl }) => wgsl.includes("subgroupMax("))).toBe(true);
+      for (const [name, value] of expected.outputs)
+        expect([name, relativeError(outputs.get(name)!, value) <= TOLERANCE]).toEqual([name, true]);
     }
   });
 });
