@@ -53,7 +53,11 @@ export async function shareGpu(prefer: "auto" | "software"): Promise<SharedGpu> 
   Object.defineProperty(globalThis, "navigator", {
     configurable: true,
     value: {
-      gpu: { requestAdapter, getPreferredCanvasFormat: () => "bgra8unorm" },
+      gpu: {
+        requestAdapter,
+        getPreferredCanvasFormat: () => "bgra8unorm",
+        wgslLanguageFeatures: checking.wgslLanguageFeatures,
+      },
       userAgent: "Node.js",
       hardwareConcurrency: availableParallelism(),
     },
