@@ -382,9 +382,16 @@ export class GraphBuilder {
   }
 }
 
-/** Equal for equal op, inputs and attributes. JSON, but that it has no word for -0. */
+/** Equal for equal op, inputs and attributes. */
 function nodeKey(op: OpName, inputs: readonly NodeId[], attrs: object): string {
-  const entries = Object.entries(attrs).sort(([a], [b]) => (a < b ? -1 : 1));
-  const text = JSON.stringify(entries, (_, value: unknown) => (Object.is(value, -0) ? "-0" : value));
-  return `${op}(${inputs.join(",")})${text}`;
+  return `${op}(${inputs.join(",")})${attributeText(attrs)}`;
+}
+
+/** As JSON, but that it tells -0 from 0, and NaN from the infinities; every node made asks for it, so it has to be quick. */
+function attributeText(value: unknown): string {
+  if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "undefined";
+  if (Array.isArray(value)) return `[${value.map(attributeText).join(",")}]`;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([name, each]) => `${JSON.stringify(name)}:${attributeText(each)}`).join(",")}}`;
 }
