@@ -111,6 +111,32 @@ export function assemble({ about, states, entries, print, drafts }: AssembleInpu
   return { ...withoutHash, hash: programHash(withoutHash) };
 }
 
+/** A program of schedules alone, for who measures or checks kernels: no spec, no data, no parameters. */
+export function assembleAlone(
+  name: string,
+  profile: Program["profile"],
+  {
+    states = [],
+    entries,
+    print,
+  }: Partial<Pick<AssembleInput, "states">> & Pick<AssembleInput, "entries" | "print">,
+): Program {
+  return assemble({
+    about: {
+      name,
+      profile,
+      data: { kind: "none", settings: {} },
+      settings: { steps: 1, accumulate: 1, losses: [] },
+      parameters: [],
+      sources: [],
+      overrides: {},
+    },
+    states,
+    entries,
+    print,
+  });
+}
+
 /** Workgroups over x and y, as one dimension may be too short; kernels number them by `x + y * width`. */
 function spread(count: number, most: number): readonly [number, number, number] {
   if (count <= most) return [count, 1, 1];

@@ -1,4 +1,4 @@
-import { assemble } from "../../compiler/assemble/index.ts";
+import { assembleAlone } from "../../compiler/assemble/index.ts";
 import { elementCount, type Graph, type Leaves, type Tensor, tensor } from "../../compiler/graph/index.ts";
 import { partsOf, tensorsWritten } from "../../compiler/kernel/index.ts";
 import { emulateF16 } from "../../compiler/precision/index.ts";
@@ -21,16 +21,7 @@ export function programOf(
   );
   const planned = schedule(profile.f16 ? graph : emulateF16(graph), profile, { fuse, without, tuning });
   expectNoHazards(planned);
-  return assemble({
-    about: {
-      name: "graph",
-      profile,
-      data: { kind: "none", settings: {} },
-      settings: { steps: 1, accumulate: 1, losses: [] },
-      parameters: [],
-      sources: [],
-      overrides: {},
-    },
+  return assembleAlone("graph", profile, {
     states,
     entries: { evaluate: planned },
     print: printKernel,

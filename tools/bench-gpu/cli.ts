@@ -101,6 +101,12 @@ async function gpuBench(options: GpuBenchOptions, console: Console): Promise<Gpu
     const task = await makeGpuTask(program, options.seed);
     console.note("Kiln ...");
     const ours = await measureKiln("Kiln, f32", program, kiln, task, schedule);
+    const kilnSides = [ours.figures];
+    if (kiln.profile.f16) {
+      const mixed = await compileSpec(path, console, { ...common, precision: "mixed" });
+      console.note("Kiln, mixed precision ...");
+      kilnSides.push((await measureKiln("Kiln, mixed f16", mixed.program, kiln, task, schedule)).figures);
+    }
     const taskPath = join(folder, "task.safetensors");
     await writeGpuTask(taskPath, task, model, schedule, ours.rates);
     const runs: readonly PyTorchRun[] = [
@@ -120,7 +126,7 @@ async function gpuBench(options: GpuBenchOptions, console: Console): Promise<Gpu
       name: options.config,
       flops,
       lossDifference: largestDifference(expected, ours.figures.losses),
-      kiln: [ours.figures],
+      kiln: kilnSides,
       pytorch,
     };
     console.say(`\n${figureTable(result)}`);

@@ -49,6 +49,7 @@ export async function measureKiln(
     for (const [name, { data }] of task.weights) {
       if (data instanceof Float32Array) executor.memory.writeParameter(name, data);
     }
+    executor.memory.initializeLossScale();
     const run = async (count: number): Promise<void> => {
       const under: Promise<void>[] = [];
       for (let i = 0; i < count; i++) {

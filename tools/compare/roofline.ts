@@ -1,4 +1,4 @@
-import { assemble } from "../../compiler/assemble/index.ts";
+import { assembleAlone } from "../../compiler/assemble/index.ts";
 import { GraphBuilder } from "../../compiler/graph/index.ts";
 import { type Expr, KernelBuilder, type KernelTensor, type MapKernel } from "../../compiler/kernel/index.ts";
 import type { DeviceProfile, Program } from "../../compiler/program/index.ts";
@@ -78,17 +78,7 @@ function rooflineProgram(profile: DeviceProfile, sizes: Sizes): Program {
   const shape = [sizes.matmul, sizes.matmul];
   const [left, right] = [b.input("a", "f32", shape), b.input("b", "f32", shape)];
   b.output("matmul", b.einsum(left, right, { lhs: [0, 1], rhs: [1, 2], out: [0, 2] }));
-  return assemble({
-    about: {
-      name: "roofline",
-      profile,
-      data: { kind: "none", settings: {} },
-      settings: { steps: 1, accumulate: 1, losses: [] },
-      parameters: [],
-      sources: [],
-      overrides: {},
-    },
-    states: [],
+  return assembleAlone("roofline", profile, {
     entries: { evaluate: mapsSchedule(profile, sizes), encode: schedule(b.build(), profile, { fuse: true }) },
     print: printKernel,
   });

@@ -1,4 +1,4 @@
-import { assemble } from "../../compiler/assemble/index.ts";
+import { assembleAlone } from "../../compiler/assemble/index.ts";
 import type { Kernel } from "../../compiler/kernel/index.ts";
 import { type DeviceProfile, elementSizeBytes, type Program } from "../../compiler/program/index.ts";
 import type { ScheduledDispatch } from "../../compiler/schedule/index.ts";
@@ -99,17 +99,7 @@ function programOf(profile: DeviceProfile, dispatch: ScheduledDispatch, kernel: 
     buffer: bufferOf(written),
     offsetBytes: 0,
   };
-  return assemble({
-    about: {
-      name: kernel.name,
-      profile,
-      data: { kind: "none", settings: {} },
-      settings: { steps: 1, accumulate: 1, losses: [] },
-      parameters: [],
-      sources: [],
-      overrides: {},
-    },
-    states: [],
+  return assembleAlone(kernel.name, profile, {
     entries: {
       evaluate: {
         steps: [{ ...dispatch, kernel, bindings }],

@@ -1,4 +1,4 @@
-import { assemble } from "../../compiler/assemble/index.ts";
+import { assembleAlone } from "../../compiler/assemble/index.ts";
 import { type Graph, GraphBuilder, type NodeId } from "../../compiler/graph/index.ts";
 import { type DeviceProfile, elementSizeBytes, type Program } from "../../compiler/program/index.ts";
 import { type DispatchValues, type Schedule, schedule } from "../../compiler/schedule/index.ts";
@@ -17,16 +17,7 @@ export function unfusedProgram(planned: Schedule, values: DispatchValues, profil
     name: nameOf(node),
     sizeBytes: wordBytesOf(planned, node),
   }));
-  return assemble({
-    about: {
-      name: "unfused",
-      profile,
-      data: { kind: "none", settings: {} },
-      settings: { steps: 1, accumulate: 1, losses: [] },
-      parameters: [],
-      sources: [],
-      overrides: {},
-    },
+  return assembleAlone("unfused", profile, {
     states,
     entries: { evaluate: schedule(graph, profile, { fuse: false }) },
     print: printKernel,
