@@ -95,6 +95,8 @@ export interface CompileOptions extends CheckOptions {
   readonly unknownVariants?: UnknownVariants;
   /** Default: all that the spec's training needs, and `evaluate` and `encode`. */
   readonly entries?: readonly EntryName[];
+  /** What `encode` computes: outputs and heads by name. Default: all outputs. A name that the model has not is passed over. */
+  readonly outputs?: readonly string[];
   /** Verifies the graph between passes and the finished plan (tests do). Default false. */
   readonly verify?: boolean;
 }
@@ -107,6 +109,9 @@ export interface ModelSummary {
   readonly inputs: readonly { readonly name: string; readonly dtype: DType; readonly shape: Shape }[];
   readonly losses: readonly string[];
   readonly outputs: readonly string[];
+  /** Outputs that are computed when asked for, by `CompileOptions.outputs`. */
+  readonly heads: readonly string[];
+  readonly metrics: readonly string[];
   readonly settings: Readonly<Record<string, number | boolean | string>>;
 }
 
@@ -172,6 +177,7 @@ export function compile(root: string, options: CompileOptions): CompileResult {
             steps: model.recipe.steps,
             accumulate: model.recipe.accumulate,
             losses: model.losses.map((loss) => loss.name),
+            ...(model.recipe.initFrom !== undefined && { initFrom: model.recipe.initFrom }),
             ...(model.recipe.lossScaling !== undefined && { lossScaling: model.recipe.lossScaling }),
           },
           parameters: layout.parameters.map(({ name, shape, init, buffer, offsetBytes, slots }) => ({
@@ -258,7 +264,9 @@ function planModel(model: ScaledModel, options: CompileOptions, timed: Timed): P
     });
   };
   for (const name of options.entries ?? entriesOf(model)) {
-    const built = timed("training", () => check(buildEntry(name, forward, inference, model, layout)));
+    const built = timed("training", () =>
+      check(buildEntry(name, forward, inference, model, layout, options.outputs)),
+    );
     graphs.set(name, rounded(timed("optimize", () => check(optimize(built)))));
   }
   const scheduling = {
@@ -338,6 +346,7 @@ function buildEntry(
   inference: ForwardGraph,
   model: ScaledModel,
   layout: StateLayout,
+  outputs: readonly string[] | undefined,
 ): Graph {
   switch (name) {
     case "train":
@@ -347,7 +356,7 @@ function buildEntry(
     case "evaluate":
       return buildEvaluate(inference, layout);
     case "encode":
-      return buildEncode(inference, layout);
+      return buildEncode(inference, layout, outputs);
     default:
       return name satisfies never;
   }
@@ -375,6 +384,8 @@ function analyzeSpec(
     inputs: model.inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
     losses: model.losses.map((loss) => loss.name),
     outputs: model.outputs.map((output) => output.name),
+    heads: model.heads.map((head) => head.name),
+    metrics: model.metrics.map((metric) => metric.name),
     settings: analysis.settings,
   };
   return { model, result: { ...result, summary } };

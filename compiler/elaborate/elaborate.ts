@@ -23,6 +23,10 @@ export function elaborate(model: TypedModel, mode: Mode): ForwardGraph {
   }
   for (const { name, value } of model.losses) b.output(`loss.${name}`, nodes[value]!);
   for (const { name, value } of model.outputs) b.output(`output.${name}`, nodes[value]!);
+  if (mode === "evaluate") {
+    for (const { name, value } of model.heads) b.output(`head.${name}`, nodes[value]!);
+    for (const { name, value } of model.metrics) b.output(`metric.${name}`, nodes[value]!);
+  }
   b.output("objective", nodes[model.objective]!);
   const parameters = model.parameters.map(({ name, shape, init }) => ({ name, shape, init }));
   return { graph: b.build(), parameters, randomStreams };

@@ -160,6 +160,8 @@ export interface TrainSettings {
   /** Micro-batches a step: the `accumulate` entry runs this many times less one, then `train` once. */
   readonly accumulate: number;
   readonly losses: readonly string[];
+  /** Path of the checkpoint whose parameters a run starts with, relative to the spec. */
+  readonly initFrom?: string;
   /** Of mixed precision alone. */
   readonly lossScaling?: LossScaling;
 }
@@ -173,7 +175,7 @@ export interface DataRequest {
 /**
  * Plain serializable data, the same for Node and the browser: all that the runtime knows of the compiler.
  *
- * State buffers the runtime must fill before the first step: every parameter by its `init`; `seed` (u32[1]) with
+ * State buffers the runtime must fill before the first step: every parameter by its `init` (or from `settings.initFrom`); `seed` (u32[1]) with
  * the run's seed; `loss_scale` (f32[1], with `settings.lossScaling`) with its initial value; `step` (i32[1]) starts at 0 and is
  * advanced by the `train` entry itself; all else zero. Where the
  * gradient is not finite, `train` changes no parameter, slot or `step` and counts the step in `skipped` (i32[1]), also an

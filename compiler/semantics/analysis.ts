@@ -1,6 +1,6 @@
 import { type Diagnostic, locationOf, type SourceFile, type Span } from "../diagnostics/index.ts";
 import type { DType } from "../program/index.ts";
-import type { SettingItem } from "../syntax/index.ts";
+import type { ResultKind, SettingItem } from "../syntax/index.ts";
 import type { FileScope } from "./declarations.ts";
 import { rankTooHigh, tensorTooLarge, tooMuch } from "./errors.ts";
 import { limits } from "./limits.ts";
@@ -15,12 +15,12 @@ export interface Env {
   readonly file: FileScope;
   /** Path of the layer instance; "" in the model. */
   readonly path: string;
-  /** Takes the `output` and `loss` statements of a model's forward; absent elsewhere. */
+  /** Takes the results of a model's forward (`output`, `loss`, ...); absent elsewhere. */
   readonly results?: ModelResults;
 }
 
 export interface ModelResults {
-  add(kind: "output" | "loss", name: string, nameSpan: Span, value: Value, span: Span): void;
+  add(kind: ResultKind, name: string, nameSpan: Span, value: Value, span: Span): void;
 }
 
 /** What one run of the analysis has made so far, and its bounds. */

@@ -56,7 +56,9 @@ function runStatement(
     case "return":
       return statement.values.map((value) => ({ value: evaluate(a, value, env, label), span: value.span }));
     case "output":
-    case "loss": {
+    case "head":
+    case "loss":
+    case "metric": {
       const value = evaluate(a, statement.value, env, statement.name.text);
       if (env.results === undefined) a.report(outputOutsideModel(statement));
       else

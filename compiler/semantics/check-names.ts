@@ -210,7 +210,9 @@ class NameCheck {
       switch (statement.kind) {
         case "let":
         case "output":
+        case "head":
         case "loss":
+        case "metric":
           this.#expression(statement.value);
           break;
         case "return":

@@ -7,5 +7,5 @@ export { type AnalysisResult, type AnalyzeOptions, analyze } from "./analyze.ts"
 export type { LoadFile } from "./files.ts";
 export { limits } from "./limits.ts";
 export * from "./model.ts";
+export { matchesPattern } from "./parameter-patterns.ts";
 export { primitiveNames, primitiveUsages } from "./primitives.ts";
-export { matchesPattern } from "./train.ts";

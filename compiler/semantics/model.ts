@@ -154,8 +154,21 @@ export interface OptimizerRecipe {
   readonly exclude?: readonly string[];
 }
 
+/** The learning rate of the parameters whose names match, as a share of the optimizer's. */
+export interface RateScale {
+  readonly pattern: string;
+  /** Above 0. */
+  readonly scale: number;
+}
+
 export interface Recipe {
   readonly optimizer: OptimizerRecipe;
+  /** Patterns of parameter names that stay as they are: no gradient, no optimizer state. */
+  readonly frozen?: readonly string[];
+  /** The first that matches a parameter counts; 1 where none does. */
+  readonly rates?: readonly RateScale[];
+  /** Path of a checkpoint, relative to the spec, whose parameters the run starts with, by name. */
+  readonly initFrom?: string;
   readonly clip?: { readonly globalNorm: number };
   readonly accumulate: number;
   readonly steps: number;
@@ -175,8 +188,14 @@ export interface TypedModel {
   /** The batch fields that the model's forward takes, in its order. */
   readonly inputs: readonly TypedInput[];
   readonly instructions: readonly Instruction[];
+  /** Tensors that `encode` and `evaluate` compute. */
   readonly outputs: readonly NamedValue[];
+  /** Outputs that are computed when they are asked for by name: logits of a head, say. */
+  readonly heads: readonly NamedValue[];
+  /** f32 []: what `minimize` is made of. */
   readonly losses: readonly NamedValue[];
+  /** f32 []: measures of an evaluation that training does not compute, an accuracy say. */
+  readonly metrics: readonly NamedValue[];
   /** What `minimize` says: f32 []. */
   readonly objective: ValueId;
   readonly recipe: Recipe;

@@ -1,4 +1,5 @@
 import type { Span } from "../diagnostics/index.ts";
+import type { ResultKind } from "../syntax/index.ts";
 import type { Analysis, Env, ModelResults } from "./analysis.ts";
 import { runBody } from "./bodies.ts";
 import type { ReadData } from "./data.ts";
@@ -20,7 +21,9 @@ import { errorValue, type Instance, type Value } from "./value.ts";
 export interface RanModel {
   readonly inputs: readonly TypedInput[];
   readonly outputs: readonly NamedValue[];
+  readonly heads: readonly NamedValue[];
   readonly losses: readonly NamedValue[];
+  readonly metrics: readonly NamedValue[];
   readonly lossValues: ReadonlyMap<string, { readonly value: Value; readonly span: Span }>;
 }
 
@@ -74,25 +77,28 @@ function collectResults(a: Analysis): {
   readonly results: ModelResults;
   readonly collected: Omit<RanModel, "inputs">;
 } {
-  const outputs: NamedValue[] = [];
-  const losses: NamedValue[] = [];
+  const found: Readonly<Record<ResultKind, NamedValue[]>> = { output: [], head: [], loss: [], metric: [] };
   const lossValues = new Map<string, { readonly value: Value; readonly span: Span }>();
   const seen = new Map<string, Span>();
   const results: ModelResults = {
     add: (kind, name, nameSpan, value, span) => {
-      const first = seen.get(`${kind} ${name}`);
+      // A head is an output that is computed when it is asked for: by its name, so both have their names in common.
+      const isTensor = kind === "output" || kind === "head";
+      const key = `${isTensor ? "output" : kind} ${name}`;
+      const first = seen.get(key);
       if (first !== undefined) a.report(resultTwice(kind, name, nameSpan, first));
-      seen.set(`${kind} ${name}`, nameSpan);
-      if (kind === "output") {
-        if (value.kind === "tensor" && value.dtype !== "bool") outputs.push({ name, value: value.id });
-        else if (value.kind !== "error") a.report(outputType(span, name, value));
+      seen.set(key, nameSpan);
+      if (isTensor) {
+        if (value.kind === "tensor" && value.dtype !== "bool") found[kind].push({ name, value: value.id });
+        else if (value.kind !== "error") a.report(outputType(kind, span, name, value));
         return;
       }
       const fits = value.kind === "tensor" && value.dtype === "f32" && value.dims.length === 0;
-      if (fits) losses.push({ name, value: value.id });
-      else if (value.kind !== "error") a.report(lossType(span, name, value));
-      lossValues.set(name, { value: fits ? value : errorValue, span: nameSpan });
+      if (fits) found[kind].push({ name, value: value.id });
+      else if (value.kind !== "error") a.report(lossType(kind, span, name, value));
+      if (kind === "loss") lossValues.set(name, { value: fits ? value : errorValue, span: nameSpan });
     },
   };
-  return { results, collected: { outputs, losses, lossValues } };
+  const { output: outputs, head: heads, loss: losses, metric: metrics } = found;
+  return { results, collected: { outputs, heads, losses, metrics, lossValues } };
 }

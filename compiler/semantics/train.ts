@@ -1,10 +1,11 @@
 import type { Span } from "../diagnostics/index.ts";
 import type { Expression, TrainDeclaration, TrainEntry, TrainKey } from "../syntax/index.ts";
 import type { Analysis, Env } from "./analysis.ts";
-import { missingTrainKeys, recipeCall, recipeRange, unknownRecipe, unmatchedPattern } from "./errors.ts";
+import { missingTrainKeys, recipeCall, recipeRange, unknownRecipe } from "./errors.ts";
 import { evaluate } from "./evaluate.ts";
 import type { LearningRate, OptimizerRecipe, Recipe } from "./model.ts";
 import { exactInt } from "./numbers.ts";
+import { readFrozen, readPatterns, readRates } from "./parameter-patterns.ts";
 import { readSettings, type SettingSpec } from "./recipe-calls.ts";
 import { errorValue, isNumber, type Value } from "./value.ts";
 
@@ -22,6 +23,9 @@ export function trainEntries(a: Analysis, train: TrainDeclaration): TrainEntries
 /** How the model is trained, in numbers; undefined where something is wrong, which is reported. */
 export function readRecipe(a: Analysis, entries: TrainEntries, env: Env): Recipe | undefined {
   const optimizer = readOptimizer(a, entries.get("optimizer")?.value, env);
+  const frozen = readFrozen(a, entries.get("freeze")?.value, env);
+  const rates = readRates(a, entries.get("rates")?.value, env);
+  const initFrom = readInit(a, entries.get("init")?.value, env);
   const clip = readClip(a, entries.get("clip")?.value, env);
   const steps = readCount(a, entries.get("steps")?.value, "steps", env);
   const accumulateEntry = entries.get("accumulate");
@@ -29,7 +33,25 @@ export function readRecipe(a: Analysis, entries: TrainEntries, env: Env): Recipe
     accumulateEntry === undefined ? 1 : readCount(a, accumulateEntry.value, "accumulate", env);
   if (optimizer === undefined || steps === undefined || accumulate === undefined || clip === undefined)
     return undefined;
-  return { optimizer, ...(clip !== "none" && { clip }), accumulate, steps };
+  if (frozen === undefined || rates === undefined || initFrom === undefined) return undefined;
+  return {
+    optimizer,
+    ...(frozen.length > 0 && { frozen }),
+    ...(rates.length > 0 && { rates }),
+    ...(initFrom !== "" && { initFrom }),
+    ...(clip !== "none" && { clip }),
+    accumulate,
+    steps,
+  };
+}
+
+/** A path; "" for none, so that a setting can say so. */
+function readInit(a: Analysis, expression: Expression | undefined, env: Env): string | undefined {
+  if (expression === undefined) return "";
+  const value = evaluate(a, expression, env);
+  if (value.kind === "string") return value.value;
+  if (value.kind !== "error") a.report(recipeRange(expression, "`init from` takes the path of a checkpoint"));
+  return undefined;
 }
 
 function readCount(
@@ -106,7 +128,7 @@ function readOptimizer(
     type: "list of strings",
     fallback: { kind: "list", elements: [] },
     read: (e) => {
-      exclude = readPatterns(a, e, env);
+      exclude = readPatterns(a, e, "exclude", env);
       return exclude === undefined ? errorValue : { kind: "list", elements: [] };
     },
   };
@@ -143,44 +165,6 @@ function readOptimizer(
     ...(eps !== undefined && { eps }),
     ...(weightDecay !== undefined && { weightDecay, exclude }),
   };
-}
-
-function readPatterns(a: Analysis, expression: Expression, env: Env): readonly string[] | undefined {
-  const value = evaluate(a, expression, env);
-  if (value.kind === "error") return undefined;
-  const elements = value.kind === "list" ? value.elements : [];
-  const patterns = elements.flatMap((e) => (e.kind === "string" ? [e.value] : []));
-  if (value.kind !== "list" || patterns.length !== elements.length) {
-    if (!elements.some((e) => e.kind === "error"))
-      a.report(recipeRange(expression, "`exclude` is a list of strings"));
-    return undefined;
-  }
-  const names = a.parameters.map((p) => p.name);
-  patterns.forEach((pattern, i) => {
-    const span =
-      expression.kind === "list" ? (expression.elements[i]?.span ?? expression.span) : expression.span;
-    if (a.parameters.length > 0 && !names.some((name) => matchesPattern(name, pattern))) {
-      a.report(unmatchedPattern(span, pattern, names));
-    }
-  });
-  return patterns;
-}
-
-/** `*` matches any text, all else itself; the whole name must match. */
-export function matchesPattern(name: string, pattern: string): boolean {
-  const [first = "", ...pieces] = pattern.split("*");
-  const last = pieces.pop();
-  if (last === undefined) return name === pattern;
-  if (!name.startsWith(first) || name.length < first.length + last.length || !name.endsWith(last))
-    return false;
-  let at = first.length;
-  const end = name.length - last.length;
-  for (const piece of pieces) {
-    const found = name.indexOf(piece, at);
-    if (found < 0 || found + piece.length > end) return false;
-    at = found + piece.length;
-  }
-  return at <= end;
 }
 
 const schedules = {

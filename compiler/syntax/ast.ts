@@ -101,10 +101,20 @@ export interface TrainDeclaration {
   readonly span: Span;
 }
 
-export const trainKeys = ["data", "minimize", "optimizer", "clip", "accumulate", "steps"] as const;
+export const trainKeys = [
+  "data",
+  "init",
+  "freeze",
+  "minimize",
+  "optimizer",
+  "rates",
+  "clip",
+  "accumulate",
+  "steps",
+] as const;
 export type TrainKey = (typeof trainKeys)[number];
 
-/** `optimizer adam(lr: 1e-3)`: key and value. `data` has a call, the others any expression. */
+/** `optimizer adam(lr: 1e-3)`: key and value; between `init` and its value stands `from`. `data` has a call, the others any expression. */
 export interface TrainEntry {
   readonly key: TrainKey;
   readonly keySpan: Span;
@@ -274,9 +284,13 @@ export interface ReturnStatement {
   readonly span: Span;
 }
 
+/** A result of a model's forward; what each is for is told by `semantics/model.ts`. */
+export const resultKinds = ["output", "head", "loss", "metric"] as const;
+export type ResultKind = (typeof resultKinds)[number];
+
 /** `output encoded = expression`, `loss mlm = expression` */
 export interface OutputStatement {
-  readonly kind: "output" | "loss";
+  readonly kind: ResultKind;
   readonly name: Name;
   readonly value: Expression;
   readonly span: Span;

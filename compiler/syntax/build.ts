@@ -75,7 +75,9 @@ class Builder {
       [t.Let, (s) => this.let(s)],
       [t.Return, (s) => this.return(s)],
       [t.Output, (s) => this.output(s, "output")],
+      [t.Head, (s) => this.output(s, "head")],
       [t.Loss, (s) => this.output(s, "loss")],
+      [t.Metric, (s) => this.output(s, "metric")],
       [t.Require, (s) => this.require(s)],
       [t.If, (s) => this.bodyIf(s)],
     ]),
@@ -317,6 +319,8 @@ class Builder {
     if (punctuation !== undefined) {
       this.diagnostics.push(errors.punctuationInEntry(this.spanOf(punctuation), key, punctuation.image));
     }
+    if (key === "init" && cst.token(node, "From") === undefined)
+      this.diagnostics.push(errors.initWithoutFrom(this.spanOf(word)));
     const value = this.value(node, statement);
     return { key, keySpan: this.spanOf(word), value, span: this.spanOfAll(statement) };
   }
@@ -473,7 +477,7 @@ class Builder {
     return { kind: "return", values, span: this.spanOfAll(statement) };
   }
 
-  private output(statement: Statement, kind: "output" | "loss"): ast.Statement | undefined {
+  private output(statement: Statement, kind: ast.ResultKind): ast.Statement | undefined {
     const { node } = this.readPlain("output", `this \`${kind}\``, statement);
     const name = this.name(node);
     if (name === undefined) return undefined;
@@ -522,7 +526,7 @@ const belongs: ReadonlyMap<TokenType, string> = new Map([
   ...[t.Param, t.Use, t.Const, t.Forward].map(
     (type) => [type, `\`${t.wordOf(type)}\` stands directly in a layer or model`] as const,
   ),
-  ...[t.Let, t.Return, t.Output].map(
+  ...[t.Let, t.Return, t.Output, t.Head, t.Metric].map(
     (type) =>
       [type, `\`${t.wordOf(type)}\` stands in the braces of a \`forward\`, \`fn\` or \`loss\``] as const,
   ),

@@ -258,6 +258,11 @@ export const unknownTrainKey = (span: Span, key: string, keys: readonly string[]
   });
 };
 
+export const initWithoutFrom = (span: Span): Diagnostic =>
+  error("init-without-from", span, "`init` is followed by `from`", "", {
+    hint: 'for instance `init from "checkpoint.safetensors"`',
+  });
+
 export const trainKeyTwice = (span: Span, first: Span, key: string): Diagnostic =>
   error("duplicate-entry", span, `\`${key}\` is given twice`, "", {
     related: [{ span: first, text: "the first" }],

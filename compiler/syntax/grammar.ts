@@ -167,7 +167,12 @@ class Grammar extends CstParser {
   });
 
   readonly output = this.RULE("output", () => {
-    this.OR([{ ALT: () => this.CONSUME(t.Output) }, { ALT: () => this.CONSUME(t.Loss) }]);
+    this.OR([
+      { ALT: () => this.CONSUME(t.Output) },
+      { ALT: () => this.CONSUME(t.Head) },
+      { ALT: () => this.CONSUME(t.Loss) },
+      { ALT: () => this.CONSUME(t.Metric) },
+    ]);
     this.CONSUME(t.Name);
     this.CONSUME(t.Equals);
     this.SUBRULE(this.expression);
@@ -180,7 +185,9 @@ class Grammar extends CstParser {
   });
 
   readonly entry = this.RULE("entry", () => {
-    this.CONSUME(t.Name);
+    const key = this.CONSUME(t.Name);
+    // Elsewhere `from` is a name as any other.
+    this.OPTION2({ GATE: () => key.image === "init", DEF: () => this.CONSUME(t.From) });
     this.OPTION(() => {
       this.OR([{ ALT: () => this.CONSUME(t.Colon) }, { ALT: () => this.CONSUME(t.Equals) }]);
     });

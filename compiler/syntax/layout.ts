@@ -190,7 +190,7 @@ function endOfLast(tokens: readonly t.Token[]): number {
 
 const statementWords: ReadonlySet<TokenType> = new Set([
   ...[t.Setting, t.Layer, t.Model, t.Fn, t.Loss, t.Data, t.Train],
-  ...[t.Param, t.Use, t.Require, t.Const, t.Output],
+  ...[t.Param, t.Use, t.Require, t.Const, t.Output, t.Head, t.Metric],
 ]);
 const withBody: ReadonlySet<TokenType> = new Set([t.Layer, t.Model, t.Fn, t.Loss, t.Data, t.Train]);
 const trainWords: ReadonlySet<string> = new Set(trainKeys);

@@ -134,6 +134,9 @@ export const Require = keyword("require", [Name]);
 export const Const = keyword("const", [Name]);
 export const Forward = keyword("forward", [Name]);
 export const Output = keyword("output", [Name]);
+export const Head = keyword("head", [Name]);
+export const Metric = keyword("metric", [Name]);
+export const From = keyword("from", [Name]);
 
 /** How a keyword is written. */
 export function wordOf(type: TokenType): string {
@@ -143,7 +146,7 @@ export function wordOf(type: TokenType): string {
 const reserved = [Let, Return, If, Then, Else, True, False, And, Or, Not];
 const contextual = [
   ...[Import, Setting, Layer, Model, Fn, Loss, Data, Train],
-  ...[Param, Use, Repeat, Of, Require, Const, Forward, Output],
+  ...[Param, Use, Repeat, Of, Require, Const, Forward, Output, Head, Metric, From],
 ];
 
 export const keywords: ReadonlyMap<string, TokenType> = new Map(

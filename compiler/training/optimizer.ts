@@ -1,5 +1,5 @@
 import { type GraphBuilder, GraphError, type NodeId } from "../graph/index.ts";
-import type { ParameterGroup } from "./layout.ts";
+import type { ParameterGroup, Segment } from "./layout.ts";
 import type { Optimizer } from "./recipe.ts";
 
 /** What an optimizer's expression needs that is the same for every element: f32 [] nodes. */
@@ -36,6 +36,7 @@ export function stepScalars(b: GraphBuilder, optimizer: Optimizer, rate: NodeId,
  * - adam (Kingma and Ba 2015, algorithm 1; eps outside the root as there and in Optax):
  *   `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`, `p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)`
  * - its decay (Loshchilov and Hutter 2019, algorithm 2, decay times lr as in Optax): `- lr decay p` more
+ * where `lr` is the step's rate times that of the element's segment.
  * @param slots old values of the slots, in the order of `slotsOf`
  * @param gradient clipped and averaged
  */
@@ -50,8 +51,15 @@ export function updateGroup(
 ): GroupUpdate {
   const everywhere = (scalar: NodeId): NodeId => b.broadcast(scalar, [group.size], []);
   const times = (x: NodeId, factor: number): NodeId => b.mul(x, b.fullLike(x, factor));
-  const descend = (direction: NodeId): NodeId =>
-    b.sub(parameters, b.mul(direction, everywhere(scalars.learningRate)));
+  const rate = (): NodeId => {
+    const same = everywhere(scalars.learningRate);
+    if (group.segments.every((segment) => segment.rate === 1)) return same;
+    return b.mul(
+      same,
+      bySegment(b, group, (segment) => segment.rate),
+    );
+  };
+  const descend = (direction: NodeId): NodeId => b.sub(parameters, b.mul(direction, rate()));
 
   switch (optimizer.kind) {
     case "sgd":
@@ -69,9 +77,10 @@ export function updateGroup(
       const mean = b.mul(first, everywhere(scalars.correction.first));
       const spread = b.sqrt(b.mul(second, everywhere(scalars.correction.second)));
       const scaled = b.div(mean, b.add(spread, b.fullLike(spread, eps)));
-      if (weightDecay === 0 || group.decayedCount === 0)
+      if (!group.segments.some(({ decayed }) => decayed))
         return { parameters: descend(scaled), slots: [first, second] };
-      const decay = b.mul(parameters, decayOfElement(b, group, weightDecay));
+      const decays = bySegment(b, group, ({ decayed }) => (decayed ? weightDecay : 0));
+      const decay = b.mul(parameters, decays);
       return { parameters: descend(b.add(scaled, decay)), slots: [first, second] };
     }
     default:
@@ -85,13 +94,29 @@ function slot(slots: readonly NodeId[], index: number): NodeId {
   return id;
 }
 
-/** f32 [size]: the decay for the elements of decayed parameters, 0 for the others. */
-function decayOfElement(b: GraphBuilder, group: ParameterGroup, weightDecay: number): NodeId {
-  const shape = [group.size];
-  const decay = b.full("f32", weightDecay, shape);
-  if (group.decayedCount === group.size) return decay;
-  const isDecayed = b.lt(b.iota(shape, 0), b.full("i32", group.decayedCount, shape));
-  return b.select(isDecayed, decay, b.full("f32", 0, shape));
+/** f32 [size]: a number for every segment of a group. */
+function bySegment(
+  b: GraphBuilder,
+  { size, segments }: ParameterGroup,
+  numberOf: (segment: Segment) => number,
+): NodeId {
+  const shape = [size];
+  const runs: { value: number; end: number }[] = [];
+  for (const segment of segments) {
+    const value = numberOf(segment);
+    const last = runs.at(-1);
+    if (last !== undefined && last.value === value) last.end = segment.end;
+    else runs.push({ value, end: segment.end });
+  }
+  const last = runs.pop();
+  if (last === undefined) throw new GraphError("a group of parameters without a segment");
+  return runs.reduceRight(
+    (rest, { value, end }) => {
+      const isBefore = b.lt(b.iota(shape, 0), b.full("i32", end, shape));
+      return b.select(isBefore, b.full("f32", value, shape), rest);
+    },
+    b.full("f32", last.value, shape),
+  );
 }
 
 /**

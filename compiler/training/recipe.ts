@@ -33,6 +33,10 @@ export interface OptimizerRecipe {
 /** What a `train` block says, but for its data, and how its objective is scaled. */
 export interface Recipe {
   readonly optimizer: OptimizerRecipe;
+  /** Parameters whose path matches one of these patterns stay as they are: no gradient, no slots. */
+  readonly frozen?: readonly string[] | undefined;
+  /** Of the learning rate; the first whose pattern matches a parameter's path counts, 1 where none does. */
+  readonly rates?: readonly { readonly pattern: string; readonly scale: number }[] | undefined;
   /** Scale the gradients of all parameters together so that their Euclidean norm is at most this. */
   readonly clip?: { readonly globalNorm: number } | undefined;
   /** Micro-batches a step, at least 1. */

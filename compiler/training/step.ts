@@ -7,6 +7,7 @@ import {
   type Shape,
 } from "../graph/index.ts";
 import {
+  FROZEN,
   GRADIENTS,
   MICRO,
   PARAMETERS,
@@ -66,9 +67,9 @@ export function buildTrainStep(
   const optimizer = optimizerOf(recipe.optimizer);
   b.withOrigin({ label: recipe.optimizer.kind }, () => {
     const scalars = stepScalars(b, optimizer, rate, step);
-    for (const group of layout.groups) {
+    for (const [place, group] of trainedGroups(layout).entries()) {
       const isApplied = b.broadcast(finite, [group.size], []);
-      const gradient = at(flat, group.index);
+      const gradient = at(flat, place);
       const clipped =
         factor === undefined ? gradient : b.mul(gradient, b.broadcast(factor, [group.size], []));
       const parameters = groupState(b, PARAMETERS, group);
@@ -108,19 +109,29 @@ export function buildAccumulateStep(
   invariant(recipe.accumulate > 1, () => "no accumulation in the recipe, so no entry for it");
   const b = new GraphBuilder(training("accumulate"));
   const flat = differentiate(b, forward, recipe, layout, gradients);
-  for (const group of layout.groups) b.update(stateName(GRADIENTS, group.index), at(flat, group.index));
+  for (const [place, group] of trainedGroups(layout).entries())
+    b.update(stateName(GRADIENTS, group.index), at(flat, place));
   count(b, MICRO, b.constant("bool", 1));
   return b.build();
 }
 
-/** Every output of a forward graph without random numbers, with its parameters read from the state. */
+/** Every output of a forward graph without random numbers but its heads, with its parameters read from the state. */
 export function buildEvaluate(forward: ForwardGraph, layout: StateLayout): Graph {
-  return buildForward(forward, layout, () => true);
+  return buildForward(forward, layout, (name) => !name.startsWith(headPrefix));
 }
 
-/** The outputs named `output.*` alone, and so only the inputs that they need. */
-export function buildEncode(forward: ForwardGraph, layout: StateLayout): Graph {
-  return buildForward(forward, layout, (name) => name.startsWith("output."));
+const outputPrefix = "output.";
+const headPrefix = "head.";
+
+/**
+ * Outputs alone, and so only the inputs that they need.
+ * @param names outputs and heads by their names in the spec; default: all outputs. A head becomes an output, `output.<name>`.
+ */
+export function buildEncode(forward: ForwardGraph, layout: StateLayout, names?: readonly string[]): Graph {
+  return buildForward(forward, layout, (name) => {
+    if (names === undefined) return name.startsWith(outputPrefix);
+    return names.some((wanted) => name === outputPrefix + wanted || name === headPrefix + wanted);
+  });
 }
 
 function buildForward(forward: ForwardGraph, layout: StateLayout, keep: (name: string) => boolean): Graph {
@@ -128,12 +139,17 @@ function buildForward(forward: ForwardGraph, layout: StateLayout, keep: (name: s
   const { ids } = placeLeaves(b, forward, layout, (stream) => {
     throw new Error(`random stream ${stream} in a graph for evaluation`);
   });
-  for (const { name, node } of forward.graph.outputs) if (keep(name)) b.output(name, at(ids, node));
+  for (const { name, node } of forward.graph.outputs)
+    if (keep(name))
+      b.output(
+        name.startsWith(headPrefix) ? outputPrefix + name.slice(headPrefix.length) : name,
+        at(ids, node),
+      );
   return b.build();
 }
 
 /**
- * Imports the forward graph and appends its gradients, packed: f32 [size] for each group, already averaged over and
+ * Imports the forward graph and appends its gradients, packed: f32 [size] for each group that is trained, already averaged over and
  * added to the micro-batches before; with loss scaling those of the scaled objective. Names the losses and the objective as outputs.
  */
 function differentiate(
@@ -159,7 +175,10 @@ function differentiate(
   const value = at(ids, objective.node);
   const averaged = recipe.accumulate > 1 ? b.mul(value, b.constant("f32", 1 / recipe.accumulate)) : value;
 
-  const used = [...parameters];
+  const frozen = new Set(
+    layout.groups.flatMap((g) => (g.frozen ? g.parameters.map(({ name }) => name) : [])),
+  );
+  const used = [...parameters].filter(([name]) => !frozen.has(name));
   const cotangents = gradients(
     b,
     recipe.lossScaling === undefined ? averaged : b.mul(averaged, lossScale(b)),
@@ -167,7 +186,7 @@ function differentiate(
   );
   const gradientOf = new Map(used.map(([name], index) => [name, at(cotangents, index)]));
   return b.withOrigin({ label: "gradients" }, () =>
-    layout.groups.map((group) => {
+    trainedGroups(layout).map((group) => {
       const packed = packGradients(b, group, gradientOf);
       return recipe.accumulate > 1 ? b.add(groupState(b, GRADIENTS, group), packed) : packed;
     }),
@@ -212,7 +231,7 @@ function placeLeaves(
       invariant(place !== undefined, () => `the parameter ${name} has no place in the state`);
       const group = at(layout.groups, place.group);
       const view = b.withOrigin({ ...node.origin, label: lastName(name) }, () =>
-        b.view(groupState(b, PARAMETERS, group), place.offset, shape),
+        b.view(groupState(b, group.frozen ? FROZEN : PARAMETERS, group), place.offset, shape),
       );
       parameters.set(name, view);
       replace.set(node.id, view);
@@ -236,6 +255,11 @@ function clipByGlobalNorm(b: GraphBuilder, norm: NodeId, limit: number): NodeId 
     const scale = b.select(b.le(norm, bound), b.constant("f32", 1), b.div(bound, norm));
     return b.select(b.isFinite(norm), scale, norm);
   });
+}
+
+/** In the order of `layout.groups`, where they come first. */
+function trainedGroups(layout: StateLayout): readonly ParameterGroup[] {
+  return layout.groups.filter(({ frozen }) => !frozen);
 }
 
 function groupState(b: GraphBuilder, prefix: string, group: ParameterGroup): NodeId {

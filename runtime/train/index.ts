@@ -5,4 +5,5 @@
 // Start reading at: trainer.ts.
 export { createEncoder, type EncodedTensor, type Encoder } from "./encoder.ts";
 export type { EvaluationReport, StepReport } from "./report.ts";
+export type { InitReport } from "./state.ts";
 export { createTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";

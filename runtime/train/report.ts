@@ -29,11 +29,14 @@ export interface StepReport {
 /** Means over the batches of an evaluation. */
 export interface EvaluationReport {
   readonly losses: Readonly<Record<string, number>>;
+  /** The spec's `metric`s. */
+  readonly metrics: Readonly<Record<string, number>>;
   readonly batches: number;
   readonly examples: number;
 }
 
 const lossPrefix = "loss.";
+const metricPrefix = "metric.";
 
 /** The outputs with one value: those a training loop reads at every step. */
 export function scalarOutputs(entry: ProgramEntry | undefined): readonly string[] {
@@ -50,13 +53,22 @@ export function scalarsOf(outputs: Outputs): Scalars {
   );
 }
 
-/** Mean of each loss over the runs that give it. */
+/** Mean of each loss over the runs that give it, by its name in the spec. */
 export function meanLosses(runs: readonly Scalars[]): Scalars {
-  const names = [...new Set(runs.flatMap(Object.keys))].filter((name) => name.startsWith(lossPrefix));
+  return means(runs, lossPrefix);
+}
+
+/** The same of metrics. */
+export function meanMetrics(runs: readonly Scalars[]): Scalars {
+  return means(runs, metricPrefix);
+}
+
+function means(runs: readonly Scalars[], prefix: string): Scalars {
+  const names = [...new Set(runs.flatMap(Object.keys))].filter((name) => name.startsWith(prefix));
   return Object.fromEntries(
     names.map((name) => {
       const values = runs.flatMap((run) => run[name] ?? []);
-      return [name.slice(lossPrefix.length), values.reduce((sum, value) => sum + value, 0) / values.length];
+      return [name.slice(prefix.length), values.reduce((sum, value) => sum + value, 0) / values.length];
     }),
   );
 }

@@ -100,17 +100,70 @@ export async function restoreState(
     const tensor = checkpoint.tensors.get(place.name);
     if (tensor === undefined || !memory.has(place.buffer)) continue;
     if (!sameShape(tensor, place)) throw otherShape(place, tensor, checkpoint);
-    let at = place.offsetBytes;
-    for await (const piece of tensor.read()) {
-      memory.write(place.buffer, at, piece);
-      at += piece.length;
-    }
+    await fill(memory, place, checkpoint);
   }
   const skipped = await skippedSteps(checkpoint);
   // The optimizer's step: it does not count the steps that changed nothing.
   if (what === "everything" && memory.has(stepBuffer))
     memory.write(stepBuffer, 0, Int32Array.of(checkpoint.step - skipped));
   return skipped;
+}
+
+/** What a run starts with from a checkpoint of another model: names of parameters. */
+export interface InitReport {
+  /** Taken from the checkpoint. */
+  readonly taken: readonly string[];
+  /** Drawn: the checkpoint has not got them. */
+  readonly fresh: readonly string[];
+  /** In the checkpoint, and of no use to the model. */
+  readonly unused: readonly string[];
+}
+
+/**
+ * Puts those parameters of a checkpoint into a program's memory, filled already, that have the name of one of the program's.
+ * @throws KilnError `user` where none has, and for one with another shape
+ */
+export async function startFrom(
+  program: Program,
+  memory: DeviceMemory,
+  checkpoint: Checkpoint,
+): Promise<InitReport> {
+  const places = program.parameters.map((parameter) => parameterPlaces(parameter).value);
+  const taken = places.filter(({ name }) => checkpoint.tensors.has(name));
+  if (taken.length === 0) {
+    throw new KilnError(
+      "user",
+      `${checkpoint.path} has no parameter of \`${program.name}\` to start from`,
+      "parameters are found by their names: `encoder.token.weight`, for instance",
+    );
+  }
+  for (const place of taken) {
+    const tensor = checkpoint.tensors.get(place.name);
+    if (tensor !== undefined && !sameShape(tensor, place))
+      throw otherShape(
+        place,
+        tensor,
+        checkpoint,
+        "give the spec the sizes of the model to start from, with --set",
+      );
+  }
+  for (const place of taken) if (memory.has(place.buffer)) await fill(memory, place, checkpoint);
+  const known = new Set(places.map(({ name }) => name));
+  const names = taken.map(({ name }) => name);
+  return {
+    taken: names,
+    fresh: [...known].filter((name) => !names.includes(name)),
+    unused: [...checkpoint.tensors.keys()].filter((name) => !name.includes("@") && !known.has(name)),
+  };
+}
+
+/** Copies a tensor of the checkpoint, if it is there, to its place. */
+async function fill(memory: DeviceMemory, place: StatePlace, checkpoint: Checkpoint): Promise<void> {
+  let at = place.offsetBytes;
+  for await (const piece of checkpoint.tensors.get(place.name)?.read() ?? []) {
+    memory.write(place.buffer, at, piece);
+    at += piece.length;
+  }
 }
 
 async function skippedSteps(checkpoint: Checkpoint): Promise<number> {
@@ -129,11 +182,16 @@ function sameShape(tensor: StoredTensor, place: StatePlace): boolean {
   );
 }
 
-function otherShape(place: StatePlace, tensor: StoredTensor, checkpoint: Checkpoint): KilnError {
+function otherShape(
+  place: StatePlace,
+  tensor: StoredTensor,
+  checkpoint: Checkpoint,
+  hint = modelHint,
+): KilnError {
   return new KilnError(
     "user",
     `\`${place.name}\` is ${place.dtype}[${place.shape.join(", ")}] in the spec and ${tensor.dtype}[${tensor.shape.join(", ")}] in ${checkpoint.path}`,
-    modelHint,
+    hint,
   );
 }
 

@@ -8,6 +8,7 @@ import {
   checkFinite,
   type EvaluationReport,
   meanLosses,
+  meanMetrics,
   mostSkippedInARow,
   neverFinite,
   type Scalars,
@@ -15,7 +16,7 @@ import {
   scalarOutputs,
   scalarsOf,
 } from "./report.ts";
-import { restoreState, stateTensors } from "./state.ts";
+import { type InitReport, restoreState, startFrom, stateTensors } from "./state.ts";
 
 export interface TrainerOptions {
   /** u32. Decides the first values and the dropout; the batches have been given theirs by their maker. */
@@ -23,6 +24,8 @@ export interface TrainerOptions {
   readonly batches: BatchSource;
   /** Go on with this run, bitwise as if it had never stopped. */
   readonly resume?: Checkpoint;
+  /** Start with the parameters of this one that the model has too, by name; the others are drawn. Not with `resume`. */
+  readonly init?: Checkpoint;
   /** As `ExecutorOptions.drafts`: false to measure what a long run's steps cost from the first one on. Default true. */
   readonly drafts?: boolean;
 }
@@ -32,6 +35,8 @@ export interface Trainer {
   readonly executor: Executor;
   /** Steps begun: those reported and those under way. What `save` writes is the state after them. */
   readonly stepsBegun: number;
+  /** Given with `TrainerOptions.init`. */
+  readonly init?: InitReport;
   /**
    * One step, from its batches to its losses. A step whose gradient is not finite is skipped: it changes nothing and says so.
    * @throws KilnError `user` when a loss of a step that was not skipped is NaN or infinite, or after ten skipped steps in a
@@ -61,14 +66,15 @@ const stepsInFlight = 2;
 
 /**
  * Puts a program on a device and its state in order, ready for the first step or for the next one of a resumed run.
- * @throws KilnError `user` for a checkpoint of another model; `usage` for another seed; `machine` for lack of memory
+ * @throws KilnError `user` for a checkpoint of another model; `usage` for another seed, or for `init` with `resume`; `machine` for
+ * lack of memory
  */
 export async function createTrainer(
   program: Program,
   kiln: KilnDevice,
   options: TrainerOptions,
 ): Promise<Trainer> {
-  const { seed, batches, resume, drafts = true } = options;
+  const { seed, batches, resume, init, drafts = true } = options;
   if (program.entries.train === undefined) {
     throw new KilnError(
       "usage",
@@ -85,6 +91,9 @@ export async function createTrainer(
   if (!Number.isInteger(seed) || seed < 0 || seed > 0xffffffff) {
     throw new KilnError("usage", `the seed must be a whole number from 0 to 4294967295, not ${seed}`);
   }
+  if (resume !== undefined && init !== undefined) {
+    throw new KilnError("usage", "a run goes on from one checkpoint or starts from one, not both");
+  }
   if (resume !== undefined && resume.seed !== seed) {
     throw new KilnError(
       "usage",
@@ -96,14 +105,18 @@ export async function createTrainer(
   const executor = await createExecutor(program, kiln, { entries, drafts });
   try {
     let skippedSteps = 0;
-    if (resume === undefined) await executor.memory.initialize(seed);
-    else {
+    let started: InitReport | undefined;
+    if (resume === undefined) {
+      await executor.memory.initialize(seed);
+      if (init !== undefined) started = await startFrom(program, executor.memory, init);
+    } else {
       skippedSteps = await restoreState(program, executor.memory, resume, "everything");
       batches.seek(resume.step * program.settings.accumulate);
     }
     return new DeviceTrainer(program, executor, seed, batches, {
       done: resume?.step ?? 0,
       skipped: skippedSteps,
+      ...(started !== undefined && { init: started }),
     });
   } catch (thrown) {
     executor.destroy();
@@ -113,6 +126,7 @@ export async function createTrainer(
 
 class DeviceTrainer implements Trainer {
   readonly executor: Executor;
+  readonly init?: InitReport;
   readonly #program: Program;
   readonly #seed: number;
   readonly #batches: BatchSource;
@@ -134,14 +148,15 @@ class DeviceTrainer implements Trainer {
     executor: Executor,
     seed: number,
     batches: BatchSource,
-    steps: { readonly done: number; readonly skipped: number },
+    begin: { readonly done: number; readonly skipped: number; readonly init?: InitReport },
   ) {
     this.#program = program;
     this.executor = executor;
     this.#seed = seed;
     this.#batches = batches;
-    this.#stepsBegun = steps.done;
-    this.#skippedSteps = steps.skipped;
+    this.#stepsBegun = begin.done;
+    this.#skippedSteps = begin.skipped;
+    if (begin.init !== undefined) this.init = begin.init;
   }
 
   get stepsBegun(): number {
@@ -253,7 +268,7 @@ class DeviceTrainer implements Trainer {
       runs.push(scalarsOf(await this.executor.run("evaluate", batch.fields, { outputs: names })));
       examples += batch.examples;
     }
-    return { losses: meanLosses(runs), batches: count, examples };
+    return { losses: meanLosses(runs), metrics: meanMetrics(runs), batches: count, examples };
   }
 
   save(path: string): Promise<void> {

@@ -86,6 +86,37 @@ describe("createTrainer", () => {
     expect((await run(6, true)).losses).not.toEqual(first.losses);
   });
 
+  it("starts from another model's checkpoint where names are the same, and says what it took", async () => {
+    const path = join(folder, "start.safetensors");
+    const options = { seed: 3, batches: lineBatches(4) };
+    const first = await createTrainer(lineProgram({ batch: 4, accumulate: 1 }), kiln, options);
+    await take(first, 5);
+    await first.save(path);
+    const trained = await first.executor.memory.readParameter("line.weight");
+    await first.dispose();
+
+    const saved = await loadCheckpoint(path);
+    const tensors = new Map([...saved.tensors].filter(([name]) => name !== "line.bias"));
+    tensors.set("other.weight", saved.tensors.get("line.bias")!);
+    const program = lineProgram({ batch: 4, accumulate: 1 });
+    const init = { ...saved, tensors };
+    const second = await createTrainer(program, kiln, { seed: 4, batches: lineBatches(4), init });
+    expect(second.stepsBegun).toBe(0);
+    expect(second.init).toEqual({ taken: ["line.weight"], fresh: ["line.bias"], unused: ["other.weight"] });
+    expect([...(await second.executor.memory.readParameter("line.weight"))]).toEqual([...trained]);
+    expect([...(await second.executor.memory.readParameter("line.weight", "momentum"))]).toEqual([0, 0, 0]);
+    await second.dispose();
+
+    const none = new Map([["other.weight", saved.tensors.get("line.bias")!]]);
+    const start = (from: typeof saved) =>
+      failure(() => createTrainer(program, kiln, { seed: 4, batches: lineBatches(4), init: from }));
+    expect((await start({ ...saved, tensors: none })).message).toContain("has no parameter of");
+    const wrong = new Map([["line.weight", { ...saved.tensors.get("line.weight")!, shape: [1, 3] }]]);
+    expect((await start({ ...saved, tensors: wrong })).message).toContain(
+      "`line.weight` is F32[3, 1] in the spec and F32[1, 3]",
+    );
+  });
+
   it("averages the losses and adds up the examples of micro-batches", async () => {
     // Two micro-batches of 4 are the batches 0 and 1 of the source; one batch of 8 holds the same points.
     const together = await createTrainer(lineProgram({ batch: 8, accumulate: 1 }), kiln, {

@@ -150,6 +150,44 @@ describe("training", () => {
     expect(model.recipe).toEqual({ optimizer, accumulate: 1, steps: 7 });
   });
 
+  test("where to start from, what stays, and rates by pattern", () => {
+    const init = 'setting pretrained: string = "../bert.safetensors"\n';
+    const entries = `sgd(0.1); init from pretrained; freeze ["w"]; rates [scale("*", 0.5), scale(pattern: "v", factor: 2)]`;
+    const items = "param w: f32[6] = zeros(); param v: f32[6] = zeros()";
+    const model = modelWith(init, items, "let y = x * w * v", entries);
+    expect(model.recipe).toMatchObject({
+      initFrom: "../bert.safetensors",
+      frozen: ["w"],
+      rates: [
+        { pattern: "*", scale: 0.5 },
+        { pattern: "v", scale: 2 },
+      ],
+    });
+  });
+
+  test("no path is no checkpoint to start from, so that a setting can leave it out", () => {
+    const model = modelWith("", "", "let y = x", 'sgd(0.1); init from ""');
+    expect(model.recipe.initFrom).toBeUndefined();
+  });
+
+  test("heads and metrics are results apart from outputs and losses", () => {
+    const model = modelWith(
+      "",
+      "",
+      "let y = x\n    head logits = y\n    metric spread = mean(abs(y))\n    output out = y",
+    );
+    expect(model.heads.map(({ name }) => name)).toEqual(["logits"]);
+    expect(model.metrics.map(({ name }) => name)).toEqual(["spread"]);
+    expect(model.outputs.map(({ name }) => name)).toEqual(["out"]);
+    expect(model.losses.map(({ name }) => name)).toEqual(["l", "k"]);
+  });
+
+  test("`head`, `metric`, `from`, `init`, `freeze` and `rates` are names elsewhere", () => {
+    const forward =
+      "let head = x\n    let metric = head + 1.0\n    let from = metric\n    let y = from\n    let init = y; let freeze = init; let rates = freeze";
+    expect(modelWith("", "", forward).instructions.length).toBeGreaterThan(0);
+  });
+
   test("the data line's settings and fields are plain values; fields that no input takes stay out of the inputs", () => {
     const model = modelWith("", "", "let y = x");
     expect(model.data).toEqual({

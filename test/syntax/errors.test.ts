@@ -480,7 +480,7 @@ describe("statements", () => {
         --> t.bert:3:5
       3 |     { return x }
         |     ^
-        = hint: it begins with one of \`let\`, \`return\`, \`output\`, \`loss\`, \`require\`, \`if\`
+        = hint: it begins with one of \`let\`, \`return\`, \`output\`, \`head\`, \`loss\`, \`metric\`, \`require\`, \`if\`
       "
     `);
   });

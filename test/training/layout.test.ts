@@ -38,7 +38,7 @@ test("parameters are aligned, disjoint, complete, decayed first, and no group ou
       let first = 0;
       for (const group of layout.groups) {
         let end = 0;
-        let hasUndecayed = false;
+        let segment = 0;
         for (const parameter of group.parameters) {
           expect(parameter.offset % 64).toBe(0);
           expect(parameter.offset).toBeGreaterThanOrEqual(end);
@@ -49,12 +49,14 @@ test("parameters are aligned, disjoint, complete, decayed first, and no group ou
             "adam.m": `moment1.${group.index}`,
             "adam.v": `moment2.${group.index}`,
           });
-          expect(parameter.decayed).toBe(parameter.name.endsWith(".weight"));
-          expect(parameter.offset < group.decayedCount).toBe(parameter.decayed);
-          expect(parameter.decayed && hasUndecayed).toBe(false);
-          hasUndecayed ||= !parameter.decayed;
+          while (parameter.offset >= group.segments[segment]!.end) segment++;
+          const decayed = parameter.name.endsWith(".weight");
+          expect(parameter.treatment).toEqual({ decayed, rate: 1 });
+          expect(group.segments[segment]).toMatchObject(parameter.treatment);
           end = parameter.offset + elementCount(parameter.shape);
         }
+        expect(group.segments.length).toBeLessThanOrEqual(2);
+        expect(group.segments.at(-1)!.end).toBe(group.size);
         expect(group.size % 64).toBe(0);
         expect(group.size).toBeGreaterThanOrEqual(end);
         expect(group.size - end).toBeLessThan(64);
@@ -80,7 +82,11 @@ describe("groups", () => {
     ]).flat();
   const layout = (parameters: Parameters<typeof layoutParameters>[0], elements: number) =>
     layoutParameters(parameters, adamw, { maxBufferBytes: elements * 4, alignmentBytes: 256 }).groups.map(
-      ({ size, decayedCount, parameters: placed }) => ({ size, decayedCount, members: placed.length }),
+      ({ size, segments, parameters: placed }) => ({
+        size,
+        decayedCount: segments.find(({ decayed }) => decayed)?.end,
+        members: placed.length,
+      }),
     );
 
   test("share the parameters evenly, and are of one size where that costs little", () => {
@@ -100,6 +106,59 @@ describe("groups", () => {
     expect(layout(layersOf(3, 4096), 2 * 4160)).toEqual([
       { size: 2 * 4096 + 64, decayedCount: 2 * 4096, members: 3 },
       { size: 4096 + 2 * 64, decayedCount: 4096, members: 3 },
+    ]);
+  });
+});
+
+describe("treatments", () => {
+  const parameters = ["encoder.weight", "encoder.bias", "head.weight", "head.bias", "norm.gamma"].map(
+    (name) => ({
+      name,
+      shape: [64],
+      init,
+    }),
+  );
+  const limits = { maxBufferBytes: 1 << 20, alignmentBytes: 256 };
+
+  test("what is decayed and updated alike stands together; the first pattern of a rate counts", () => {
+    const rates = [
+      { pattern: "encoder.*", scale: 0.1 },
+      { pattern: "*.bias", scale: 2 },
+    ];
+    const { groups } = layoutParameters(parameters, { ...adamw, rates }, limits);
+    expect(groups).toHaveLength(1);
+    expect(groups[0]!.segments).toEqual([
+      { decayed: true, rate: 0.1, end: 64 },
+      { decayed: true, rate: 1, end: 128 },
+      { decayed: false, rate: 0.1, end: 192 },
+      { decayed: false, rate: 2, end: 256 },
+      { decayed: false, rate: 1, end: 320 },
+    ]);
+    expect(groups[0]!.parameters.map(({ name }) => name)).toEqual([
+      "encoder.weight",
+      "head.weight",
+      "encoder.bias",
+      "head.bias",
+      "norm.gamma",
+    ]);
+  });
+
+  test("frozen parameters have buffers of their own and no slots", () => {
+    const layout = layoutParameters(parameters, { ...adamw, frozen: ["encoder.*", "norm.gamma"] }, limits);
+    expect(layout.groups.map(({ frozen, size }) => ({ frozen, size }))).toEqual([
+      { frozen: false, size: 128 },
+      { frozen: true, size: 192 },
+    ]);
+    expect(layout.parameters.map(({ buffer, slots }) => [buffer, Object.keys(slots).length])).toEqual([
+      ["frozen.1", 0],
+      ["frozen.1", 0],
+      ["parameters.0", 2],
+      ["parameters.0", 2],
+      ["frozen.1", 0],
+    ]);
+    expect(layout.states.map(({ name }) => name)).toEqual([
+      ...["parameters.0", "moment1.0", "moment2.0", "gradients.0", "frozen.1"],
+      ...["step", "skipped", "seed", "micro"],
     ]);
   });
 });

@@ -22,6 +22,8 @@ export class ReferenceOptimizer {
     readonly recipe: OptimizerRecipe,
     readonly decays: (name: string) => boolean,
     readonly clipNorm?: number,
+    readonly rateOf: (name: string) => number = () => 1,
+    readonly isFrozen: (name: string) => boolean = () => false,
   ) {}
 
   /** @returns the norm before clipping and the rate */
@@ -29,12 +31,14 @@ export class ReferenceOptimizer {
     parameters: Vectors,
     gradients: Readonly<Record<string, readonly number[]>>,
   ): { norm: number; rate: number } {
-    const norm = Math.hypot(...Object.values(gradients).flat());
+    const trained = Object.entries(parameters).filter(([name]) => !this.isFrozen(name));
+    const norm = Math.hypot(...trained.flatMap(([name]) => gradients[name] ?? []));
     const scale = this.clipNorm !== undefined && norm > this.clipNorm ? this.clipNorm / norm : 1;
-    const rate = referenceRate(this.recipe.lr, this.#steps);
+    const stepRate = referenceRate(this.recipe.lr, this.#steps);
     const t = ++this.#steps;
     const { kind, momentum = 0, nesterov, beta1 = 0, beta2 = 0, eps = 0, weightDecay = 0 } = this.recipe;
-    for (const [name, values] of Object.entries(parameters)) {
+    for (const [name, values] of trained) {
+      const rate = stepRate * this.rateOf(name);
       this.first[name] ??= values.map(() => 0);
       this.second[name] ??= values.map(() => 0);
       const [m, v] = [this.first[name], this.second[name]];
@@ -53,6 +57,6 @@ export class ReferenceOptimizer {
         }
       });
     }
-    return { norm, rate };
+    return { norm, rate: stepRate };
   }
 }

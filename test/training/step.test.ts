@@ -137,6 +137,48 @@ describe.each(Object.entries(optimizers))("%s", (_, optimizer) => {
   });
 });
 
+describe.each(Object.entries(optimizers))("%s", (_, optimizer) => {
+  const steps = (more: Partial<Recipe>, reference: ReferenceOptimizer, limits: LayoutLimits) => {
+    const model = linearModel(4, FEATURES);
+    const config = recipe(optimizer, { clip: { globalNorm: 0.3 }, ...more });
+    const layout = layoutParameters(model.parameters, config, limits);
+    const train = checked(buildTrainStep(model, config, layout, gradients));
+    const runner = new StepRunner(layout, initial, 7);
+    const values = structuredClone(initial);
+    for (let s = 0; s < 6; s++) {
+      const batch = drawBatch(4, FEATURES, s);
+      const { norm } = reference.step(values, lossAndGradient(values, batch).gradient);
+      const outputs = runner.run(train, batchTensors(batch));
+      expectClose([scalar(outputs, "grad_norm")], [norm]);
+      for (const [name, expected] of Object.entries(values)) expectClose(runner.read(name), expected);
+    }
+    return { layout, train };
+  };
+  const decays = (name: string) =>
+    optimizer.exclude?.includes("*") !== true && !(optimizer.exclude?.length === 1 && name.endsWith(".bias"));
+
+  test.each([
+    ["one buffer", oneBuffer],
+    ["two buffers", twoBuffers],
+  ])("scales rates by pattern: %s", (_case, limits) => {
+    const rates = [
+      { pattern: "*.bias", scale: 3 },
+      { pattern: "layer.*", scale: 0.25 },
+    ];
+    const rateOf = (name: string) => (name.endsWith(".bias") ? 3 : name.startsWith("layer.") ? 0.25 : 1);
+    steps({ rates }, new ReferenceOptimizer(optimizer, decays, 0.3, rateOf), limits);
+  });
+
+  test("leaves frozen parameters, makes no gradient of them, clips by the norm of the others", () => {
+    const isFrozen = (name: string) => name === "layer.weight";
+    const reference = new ReferenceOptimizer(optimizer, decays, 0.3, () => 1, isFrozen);
+    const { train } = steps({ frozen: ["layer.weight"] }, reference, oneBuffer);
+    expect(train.updates.map(({ state }) => state)).not.toContain("frozen.1");
+    // The gradient of the weight would contract x with the errors.
+    expect(train.nodes.filter(({ op }) => op === "einsum")).toHaveLength(1);
+  });
+});
+
 test("clipping bites in the clipped case above, so that it is a case", () => {
   const { gradient } = lossAndGradient(initial, drawBatch(4, FEATURES, 0));
   expect(Math.hypot(...Object.values(gradient).flat())).toBeGreaterThan(0.3);

@@ -139,14 +139,14 @@ export function lossResult(name: Name, type: Type): Diagnostic {
   );
 }
 
-export function lossType(span: Span, name: string, value: Value): Diagnostic {
-  return error("loss-type", `loss \`${name}\` must be one f32 number`, span, describe(value), {
+export function lossType(kind: "loss" | "metric", span: Span, name: string, value: Value): Diagnostic {
+  return error("loss-type", `${kind} \`${name}\` must be one f32 number`, span, describe(value), {
     hint: value.kind === "tensor" ? "reduce it: `mean(x)`" : undefined,
   });
 }
 
-export function outputType(span: Span, name: string, value: Value): Diagnostic {
-  return error("output-type", `output \`${name}\` must be a tensor of numbers`, span, describe(value));
+export function outputType(kind: "output" | "head", span: Span, name: string, value: Value): Diagnostic {
+  return error("output-type", `${kind} \`${name}\` must be a tensor of numbers`, span, describe(value));
 }
 
 export function objectiveType(span: Span, value: Value): Diagnostic {
@@ -172,4 +172,16 @@ export function unmatchedPattern(span: Span, pattern: string, known: readonly st
   return error("unmatched-pattern", `no parameter matches \`${pattern}\``, span, "matches nothing", {
     hint: near?.startsWith("did") === true ? near : "`*` stands for any text, as in `*.bias`",
   });
+}
+
+export function allFrozen(span: Span): Diagnostic {
+  return error(
+    "all-frozen",
+    "every parameter is frozen: there is nothing to train",
+    span,
+    "matches them all",
+    {
+      hint: "leave out at least one, for instance the head",
+    },
+  );
 }
