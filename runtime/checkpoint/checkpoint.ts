@@ -1,5 +1,6 @@
 import type { DataRequest, Precision, Program, Tuning } from "../../compiler/program/index.ts";
 import { KilnError } from "../errors.ts";
+import { isTokenizerDescription, type TokenizerDescription } from "../tokenizer-description.ts";
 import { isRecord } from "./safetensors.ts";
 import { readTensorFile, type StoredTensor, verifyChecksum, writeTensorFile } from "./tensor-file.ts";
 
@@ -27,6 +28,8 @@ export interface CheckpointContents {
   readonly tuning?: Tuning;
   /** Tokens by id. */
   readonly vocabulary: readonly string[];
+  /** How text becomes those tokens. Absent: words. */
+  readonly tokenizer?: TokenizerDescription;
   readonly tensors: ReadonlyMap<string, StoredTensor>;
 }
 
@@ -65,6 +68,7 @@ export async function saveCheckpoint(path: string, contents: CheckpointContents)
     ...(contents.tuning !== undefined && { tuning: JSON.stringify(contents.tuning) }),
     sources: JSON.stringify(contents.sources),
     vocabulary: JSON.stringify(contents.vocabulary),
+    ...(contents.tokenizer !== undefined && { tokenizer: JSON.stringify(contents.tokenizer) }),
   });
 }
 
@@ -111,6 +115,7 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
     ...(metadata.memoryBytes !== undefined && { memoryBytes: json("memoryBytes", isCount) }),
     ...(metadata.tuning !== undefined && { tuning: json("tuning", isTexts) }),
     vocabulary: json("vocabulary", isStrings),
+    ...(metadata.tokenizer !== undefined && { tokenizer: json("tokenizer", isTokenizerDescription) }),
     tensors,
   };
 }

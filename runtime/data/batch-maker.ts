@@ -1,5 +1,13 @@
 import type { DataRequest } from "../../compiler/program/index.ts";
 import { KilnError } from "../errors.ts";
+import {
+  buildVocabulary,
+  countTokens,
+  createTokenizer,
+  type Tokenizer,
+  type TokenizerDescription,
+  wordsTokenizer,
+} from "../tokenizer/index.ts";
 import { drawParagraphs, startDistributions } from "./automaton.ts";
 import { type BestLosses, estimateBestLosses, type MaskedPair } from "./best-loss.ts";
 import { runningText, windowCount, writeWindow } from "./causal-text.ts";
@@ -24,7 +32,6 @@ import {
 import { randomAt, shuffle, stream } from "./random.ts";
 import { type PairSettings, readSettings, type TextSettings } from "./settings.ts";
 import type { Batch } from "./types.ts";
-import { buildVocabulary, countTokens, indexVocabulary, type Vocabulary } from "./vocabulary.ts";
 
 export interface BatchMakerOptions {
   readonly corpus: Corpus;
@@ -34,13 +41,16 @@ export interface BatchMakerOptions {
   readonly vocabularySize?: number;
   /** A vocabulary to use as it is (a checkpoint's), instead of counting one on the training split. */
   readonly vocabulary?: readonly string[];
+  /** What reads text with that vocabulary, whatever the request's `tokenizer` says. Absent: words. */
+  readonly tokenizer?: TokenizerDescription;
 }
 
 /** Makes any batch of a run, in any order. */
 export interface BatchMaker {
   readonly vocabulary: readonly string[];
+  readonly tokenizer: TokenizerDescription;
   readonly summary: string;
-  /** The best losses that can be reached: computed (some 0.3 s) for pairs from a grammar, unknown for all else. */
+  /** The best losses that can be reached: computed (some 0.3 s) for pairs of words from a grammar, unknown for all else. */
   best(): BestLosses | undefined;
   /** Batch `index`: a pure function of the corpus, the settings, the seed and `index`. */
   make(index: number): Batch;
@@ -62,16 +72,19 @@ const estimateExamples = 1024;
 export function createBatchMaker(request: DataRequest, options: BatchMakerOptions): BatchMaker {
   const settings = readSettings(request);
   const limit = settings.vocabularySize ?? options.vocabularySize;
-  const tokens = options.vocabulary ?? countVocabulary(options.corpus, settings.minFrequency, limit);
-  if (limit !== undefined && tokens.length > limit) {
-    throw new KilnError("user", `the vocabulary has ${tokens.length} entries, and the model takes ${limit}`);
+  const tokenizer =
+    options.vocabulary === undefined
+      ? createTokenizer(wordsTokenizer, countVocabulary(options.corpus, settings.minFrequency, limit))
+      : createTokenizer(options.tokenizer ?? wordsTokenizer, options.vocabulary);
+  const { length } = tokenizer.tokens;
+  if (limit !== undefined && length > limit) {
+    throw new KilnError("user", `the vocabulary has ${length} entries, and the model takes ${limit}`);
   }
-  const vocabulary = indexVocabulary(tokens);
-  const epochs = encodeEpochs(options.corpus, vocabulary, options.seed, options.split);
+  const epochs = encodeEpochs(options.corpus, tokenizer, options.seed, options.split);
   const maker =
     settings.kind === "PretrainingPairs"
-      ? createPairMaker(settings, vocabulary, epochs, options)
-      : createTextMaker(settings, vocabulary, epochs, options);
+      ? createPairMaker(settings, tokenizer, epochs, options)
+      : createTextMaker(settings, tokenizer, epochs, options);
   return {
     ...maker,
     make(index) {
@@ -122,7 +135,7 @@ function keepTwo<T>(make: (epoch: number) => T): (epoch: number) => T {
 
 function createPairMaker(
   settings: PairSettings,
-  vocabulary: Vocabulary,
+  tokenizer: Tokenizer,
   epochs: TextEpochs,
   options: BatchMakerOptions,
 ): BatchMaker {
@@ -161,10 +174,10 @@ function createPairMaker(
     const { text, pairs } = of(epoch);
     const a = sentence(text, pairs.first[ordinal]!);
     const b = sentence(text, pairs.second[ordinal]!);
-    const length = writePair(row, a, b, vocabulary);
+    const length = writePair(row, a, b, tokenizer);
     const maskEpoch = settings.masking === "static" && !epochs.fresh ? 0 : epoch;
     const random = randomAt(seed, stream.mask, splitNumber[split], maskEpoch, ordinal);
-    const predicted = maskTokens(row, length, vocabulary, random);
+    const predicted = maskTokens(row, length, tokenizer, random);
     return { length, predicted, firstLength: a.length, next: pairs.next[ordinal]! };
   };
 
@@ -201,8 +214,9 @@ function createPairMaker(
 
   let best: BestLosses | undefined;
   return {
-    vocabulary: vocabulary.tokens,
-    summary: `${describe(corpus, split, fixed.text, vocabulary)}, ${count} pairs${epochLength(epochs, count, batch)}`,
+    vocabulary: tokenizer.tokens,
+    tokenizer: tokenizer.description,
+    summary: `${describe(corpus, split, fixed.text, tokenizer)}, ${count} pairs${epochLength(epochs, count, batch)}`,
     best: () => {
       best ??= estimate();
       return best;
@@ -211,14 +225,15 @@ function createPairMaker(
   };
 
   function estimate(): BestLosses | undefined {
-    if (corpus.kind !== "grammar") return undefined;
+    // The posterior is over the words of the grammar: of pieces of them it says nothing.
+    if (corpus.kind !== "grammar" || tokenizer.description.kind !== "words") return undefined;
     const { automaton } = corpus;
     const infer = createPairInference({
       automaton,
       starts: startDistributions(automaton),
-      wordIds: wordIds(automaton, vocabulary),
-      maskId: vocabulary.mask,
-      vocabularySize: vocabulary.tokens.length,
+      wordIds: wordIds(automaton, tokenizer),
+      maskId: tokenizer.mask,
+      vocabularySize: tokenizer.tokens.length,
       nextShare: settings.nextSentence ? 0.5 : 1,
     });
     const examples: MaskedPair[] = [];
@@ -273,7 +288,7 @@ function exampleAt(place: number, count: number, orderOf: (epoch: number) => Int
 
 function createTextMaker(
   settings: TextSettings,
-  vocabulary: Vocabulary,
+  tokenizer: Tokenizer,
   epochs: TextEpochs,
   options: BatchMakerOptions,
 ): BatchMaker {
@@ -283,7 +298,7 @@ function createTextMaker(
     let paragraphs = 64;
     for (;;) {
       const text = epochs.text(epoch, paragraphs);
-      const running = runningText(text, vocabulary);
+      const running = runningText(text, tokenizer);
       const enough = freshExamples.windows * maxLength + 1;
       if (!epochs.fresh) return { text, running };
       if (running.length >= enough) return { text, running: running.slice(0, enough) };
@@ -296,8 +311,9 @@ function createTextMaker(
   const of = epochs.fresh ? runningOf : () => fixed;
   const orderOf = createOrders(count, options);
   return {
-    vocabulary: vocabulary.tokens,
-    summary: `${describe(corpus, split, fixed.text, vocabulary)}, ${count} windows${epochLength(epochs, count, batch)}`,
+    vocabulary: tokenizer.tokens,
+    tokenizer: tokenizer.description,
+    summary: `${describe(corpus, split, fixed.text, tokenizer)}, ${count} windows${epochLength(epochs, count, batch)}`,
     best: () => undefined,
     make(index) {
       const tokens = new Int32Array(batch * maxLength);
@@ -312,19 +328,19 @@ function createTextMaker(
           targets: targets.subarray(from, from + maxLength),
           weights: weights.subarray(from, from + maxLength),
         };
-        validTokens += writeWindow(row, of(epoch).running, ordinal, vocabulary);
+        validTokens += writeWindow(row, of(epoch).running, ordinal, tokenizer);
       }
       return { index, fields: { tokens, targets, weights }, examples: batch, validTokens };
     },
   };
 }
 
-function describe(corpus: Corpus, split: Split, text: EncodedText, vocabulary: Vocabulary): string {
+function describe(corpus: Corpus, split: Split, text: EncodedText, tokenizer: Tokenizer): string {
   const paragraphs = text.paragraphStarts.length - 1;
   const sentences = text.sentenceStarts.length - 1;
   return (
     `${corpus.name}, ${split}: ${paragraphs} paragraphs, ${sentences} sentences, ${text.tokens.length} tokens, ` +
-    `vocabulary ${vocabulary.tokens.length}`
+    `vocabulary ${tokenizer.tokens.length}${tokenizer.description.kind === "words" ? "" : " word pieces"}`
   );
 }
 

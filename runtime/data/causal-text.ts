@@ -1,5 +1,5 @@
+import type { Vocabulary } from "../tokenizer/index.ts";
 import type { EncodedText } from "./corpus.ts";
-import type { Vocabulary } from "./vocabulary.ts";
 
 /** The running text of a corpus: its sentences in order, a <sep> after each. */
 export function runningText(text: EncodedText, { sep }: Vocabulary): Int32Array {

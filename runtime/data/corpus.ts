@@ -1,8 +1,8 @@
+import type { Tokenizer, Vocabulary } from "../tokenizer/index.ts";
 import type { Automaton } from "./automaton.ts";
 import { drawParagraphs } from "./automaton.ts";
 import { randomAt, stream } from "./random.ts";
 import type { Paragraph } from "./text.ts";
-import { tokensOf, type Vocabulary } from "./vocabulary.ts";
 
 export type Split = "train" | "valid" | "test";
 
@@ -16,7 +16,7 @@ export type Corpus =
       /** What to call it in messages. */
       readonly name: string;
       readonly paragraphs: readonly Paragraph[];
-      /** The training split, which the vocabulary is counted on. */
+      /** The training split, which the vocabulary is counted on. Sentences of both are as the tokenizer reads them. */
       readonly vocabularyParagraphs: readonly Paragraph[];
     }
   | { readonly kind: "grammar"; readonly name: string; readonly automaton: Automaton };
@@ -38,13 +38,13 @@ export interface TextEpochs {
   text(epoch: number, paragraphs: number): EncodedText;
 }
 
-export function encodeEpochs(corpus: Corpus, vocabulary: Vocabulary, seed: number, split: Split): TextEpochs {
+export function encodeEpochs(corpus: Corpus, tokenizer: Tokenizer, seed: number, split: Split): TextEpochs {
   if (corpus.kind === "text") {
-    const encoded = encodeParagraphs(corpus.paragraphs, vocabulary);
+    const encoded = encodeParagraphs(corpus.paragraphs, tokenizer);
     return { fresh: false, text: () => encoded };
   }
   const { automaton } = corpus;
-  const ids = wordIds(automaton, vocabulary);
+  const ids = automaton.words.map((word) => tokenizer.encodeSentence(word));
   return {
     fresh: true,
     text(epoch, count) {
@@ -53,7 +53,7 @@ export function encodeEpochs(corpus: Corpus, vocabulary: Vocabulary, seed: numbe
       const random = randomAt(seed, stream.grammar, splitNumber[split], epoch);
       for (const sentences of drawParagraphs(automaton, random)) {
         if (left-- === 0) break;
-        for (const sentence of sentences) collect.sentence(sentence.map((word) => ids[word]!));
+        for (const sentence of sentences) collect.sentence(sentence.flatMap((word) => ids[word]!));
         collect.endParagraph();
       }
       return collect.text();
@@ -61,16 +61,16 @@ export function encodeEpochs(corpus: Corpus, vocabulary: Vocabulary, seed: numbe
   };
 }
 
-/** Vocabulary ids of an automaton's words. */
-export function wordIds(automaton: Automaton, vocabulary: Vocabulary): Int32Array {
+/** Ids of an automaton's words in a vocabulary of words. */
+export function wordIds(automaton: Automaton, vocabulary: Pick<Vocabulary, "ids" | "unknown">): Int32Array {
   return Int32Array.from(automaton.words, (word) => vocabulary.ids.get(word) ?? vocabulary.unknown);
 }
 
-function encodeParagraphs(paragraphs: readonly Paragraph[], vocabulary: Vocabulary): EncodedText {
+function encodeParagraphs(paragraphs: readonly Paragraph[], tokenizer: Tokenizer): EncodedText {
   const collect = createCollector();
   for (const paragraph of paragraphs) {
     for (const sentence of paragraph) {
-      collect.sentence(tokensOf(sentence).map((token) => vocabulary.ids.get(token) ?? vocabulary.unknown));
+      collect.sentence(tokenizer.encodeSentence(sentence));
     }
     collect.endParagraph();
   }

@@ -1,12 +1,11 @@
 import { KilnError } from "../errors.ts";
+import type { Tokenizer } from "../tokenizer/index.ts";
 import { writePair } from "./pretraining-pairs.ts";
-import { splitWords } from "./text.ts";
-import { indexVocabulary, specialTokens, type Vocabulary } from "./vocabulary.ts";
 
 export interface EncodedInput {
-  /** The tokens as the model sees them, special ones and <unk> included, without padding. */
+  /** The tokens as the model sees them, special ones and the unknown one included, without padding. */
   readonly tokens: readonly string[];
-  /** Words that stand as <unk>, in order. */
+  /** Words that stand as the unknown token, in order. */
   readonly unknown: readonly string[];
   /** One row: `tokens` and `segments` i32[maxLength], `valid` i32[1]. A larger batch repeats it. */
   readonly fields: Readonly<Record<"tokens" | "segments" | "valid", Int32Array>>;
@@ -15,24 +14,23 @@ export interface EncodedInput {
 /**
  * A person's text as model input: `<cls> a <sep>`, or `<cls> a <sep> b <sep>`, padded to `maxLength`.
  *
- * The text is lowercased and split at whitespace. A piece that the vocabulary has stays whole (so text that is
- * tokenised already keeps its tokens, `<mask>` and `<unk>` among them); any other is split into words and punctuation marks.
+ * The special tokens are those of the tokenizer; a text writes none of them but the mask and the unknown one (`Tokenizer.encode`).
  * @throws KilnError (`user`) for a text without a token, and for one longer than the model takes: nothing is cut off
  */
 export function encodeText(
-  vocabulary: readonly string[],
+  tokenizer: Tokenizer,
   textA: string,
   textB: string | undefined,
   maxLength: number,
 ): EncodedInput {
-  const index = indexVocabulary(vocabulary);
-  const sentences = [textA, ...(textB === undefined ? [] : [textB])].map((text) => splitText(text, index));
-  sentences.forEach((words, i) => {
-    if (words.length === 0) {
+  const texts = [textA, ...(textB === undefined ? [] : [textB])];
+  const sentences = texts.map((text) => Int32Array.from(tokenizer.encode(text)));
+  sentences.forEach((ids, i) => {
+    if (ids.length === 0) {
       throw new KilnError("user", `the ${i === 0 ? "text" : "second text"} to encode is empty`);
     }
   });
-  const [a = [], b] = sentences;
+  const [a = new Int32Array(), b] = sentences;
   const length = a.length + 2 + (b === undefined ? 0 : b.length + 1);
   if (length > maxLength) {
     throw new KilnError(
@@ -41,57 +39,22 @@ export function encodeText(
       "shorten it, or train with a larger max_len",
     );
   }
-  const ids = (words: readonly string[]): Int32Array =>
-    Int32Array.from(words, (word) => index.ids.get(word) ?? index.unknown);
   const fields = {
     tokens: new Int32Array(maxLength),
     segments: new Int32Array(maxLength),
     valid: Int32Array.of(length),
   };
   if (b === undefined) {
-    fields.tokens.fill(index.pad);
-    fields.tokens[0] = index.cls;
-    fields.tokens.set(ids(a), 1);
-    fields.tokens[length - 1] = index.sep;
+    fields.tokens.fill(tokenizer.pad);
+    fields.tokens[0] = tokenizer.cls;
+    fields.tokens.set(a, 1);
+    fields.tokens[length - 1] = tokenizer.sep;
   } else {
-    writePair(fields, ids(a), ids(b), index);
+    writePair(fields, a, b, tokenizer);
   }
   return {
-    tokens: Array.from(fields.tokens.subarray(0, length), (id) => vocabulary[id]!),
-    unknown: sentences.flat().filter((word) => !index.ids.has(word)),
+    tokens: Array.from(fields.tokens.subarray(0, length), (id) => tokenizer.tokens[id]!),
+    unknown: texts.flatMap((text) => tokenizer.unknownWords(text)),
     fields,
   };
-}
-
-/** Special tokens that mark the structure of an input: a person's text cannot write them. */
-const structural: ReadonlySet<string> = new Set(
-  specialTokens.filter((token) => token !== "<unk>" && token !== "<mask>"),
-);
-
-function splitText(text: string, { ids }: Vocabulary): string[] {
-  const words: string[] = [];
-  // \s, not the space alone: a person's text has tabs and line breaks.
-  for (const piece of text.toLowerCase().split(/\s+/)) {
-    for (const part of piece.split(/(<mask>|<unk>)/)) {
-      if (part === "") continue;
-      if (ids.has(part) && !structural.has(part)) words.push(part);
-      else words.push(...splitPiece(part, ids));
-    }
-  }
-  return words;
-}
-
-/** Splits a piece as the text that the vocabulary was counted on was split, where the vocabulary shows how. */
-function splitPiece(piece: string, ids: ReadonlyMap<string, number>): string[] {
-  const parts = splitWords(piece);
-  return parts.flatMap((part, i) => {
-    // WikiText writes a hyphen, comma or point inside a word or number as `@-@`, `@,@`, `@.@`.
-    const joint = `@${part}@`;
-    if (i > 0 && i < parts.length - 1 && ids.has(joint)) return [joint];
-    if (ids.has(part)) return [part];
-    // "bob's" as "bob" and "'s".
-    const apostrophe = part.search(/['’]/);
-    const suffix = `'${part.slice(apostrophe + 1)}`;
-    return apostrophe > 0 && ids.has(suffix) ? [part.slice(0, apostrophe), suffix] : [part];
-  });
 }

@@ -2,7 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { KilnError, messageOf } from "../errors.ts";
 import type { Corpus, Split } from "./corpus.ts";
-import { decodeText, detectFormat, type Paragraph, readParagraphs } from "./text.ts";
+import { decodeText, detectFormat, type Paragraph, readParagraphs, type SentenceForm } from "./text.ts";
 
 /** Names a split's file may have in a folder, in the order they are tried. */
 function splitFiles(split: Split): readonly string[] {
@@ -12,15 +12,16 @@ function splitFiles(split: Split): readonly string[] {
 /**
  * Reads a corpus: a folder with a file for each split (`wiki.train.tokens` or `train.txt`, ...; also one folder further down,
  * `wikitext-2/`), or one text file, whose first 90 % of paragraphs are the training split, the next 5 % valid, the rest test.
+ * @param form how sentences are given: as the tokenizer reads them
  * @throws KilnError (`user`) when the path does not exist, a split's file is missing, or a file is empty or no text
  */
-export async function readCorpus(path: string, split: Split): Promise<Corpus> {
+export async function readCorpus(path: string, split: Split, form: SentenceForm): Promise<Corpus> {
   const info = await stat(path).catch(() => undefined);
   if (info === undefined) {
     throw new KilnError("user", `there is no corpus at ${path}`, "check the path, or leave out --corpus");
   }
   if (!info.isDirectory()) {
-    const all = parse(await readBytes(path), path);
+    const all = parse(await readBytes(path), path, form);
     const parts = splitParagraphs(all);
     return {
       kind: "text",
@@ -29,11 +30,11 @@ export async function readCorpus(path: string, split: Split): Promise<Corpus> {
       vocabularyParagraphs: parts.train,
     };
   }
-  const train = await readSplit(path, "train");
+  const train = await readSplit(path, "train", form);
   return {
     kind: "text",
     name: basename(path),
-    paragraphs: split === "train" ? train : await readSplit(path, split),
+    paragraphs: split === "train" ? train : await readSplit(path, split, form),
     vocabularyParagraphs: train,
   };
 }
@@ -44,12 +45,12 @@ function splitParagraphs(all: readonly Paragraph[]): Readonly<Record<Split, read
   return { train: all.slice(0, trainEnd), valid: all.slice(trainEnd, validEnd), test: all.slice(validEnd) };
 }
 
-async function readSplit(folder: string, split: Split): Promise<Paragraph[]> {
+async function readSplit(folder: string, split: Split, form: SentenceForm): Promise<Paragraph[]> {
   const names = splitFiles(split);
   const candidates = [...names, ...names.map((name) => join("wikitext-2", name))];
   for (const name of candidates) {
     const path = join(folder, name);
-    if ((await stat(path).catch(() => undefined))?.isFile()) return parse(await readBytes(path), path);
+    if ((await stat(path).catch(() => undefined))?.isFile()) return parse(await readBytes(path), path, form);
   }
   throw new KilnError(
     "user",
@@ -77,9 +78,9 @@ async function readBytes(path: string): Promise<Uint8Array> {
   }
 }
 
-function parse(bytes: Uint8Array, path: string): Paragraph[] {
+function parse(bytes: Uint8Array, path: string, form: SentenceForm): Paragraph[] {
   const text = decodeText(bytes, path);
-  const paragraphs = readParagraphs(text, detectFormat(text));
+  const paragraphs = readParagraphs(text, detectFormat(text), form);
   if (paragraphs.length === 0) {
     throw new KilnError("user", `no paragraph with a sentence was found in ${path}`, "give a longer text");
   }

@@ -11,6 +11,13 @@ export { fetchWikiText2 } from "./fetch.ts";
 export type { FetchResult } from "./fetch-archive.ts";
 export { grammarCorpus, type OpenOptions, openMaker, sourceOf } from "./open.ts";
 export { openBatches } from "./open-batches.ts";
-export { readParagraphs, type TextFormat } from "./text.ts";
+export {
+  decodeText,
+  detectFormat,
+  type Paragraph,
+  readParagraphs,
+  type SentenceForm,
+  sentenceForm,
+  type TextFormat,
+} from "./text.ts";
 export type { Batch, BatchSource } from "./types.ts";
-export { specialTokens } from "./vocabulary.ts";

@@ -1,7 +1,7 @@
+import type { Vocabulary } from "../tokenizer/index.ts";
 import type { EncodedText } from "./corpus.ts";
 import { type Random, shuffle } from "./random.ts";
 import { maskRate, roundHalfEven } from "./settings.ts";
-import type { Vocabulary } from "./vocabulary.ts";
 
 /** Sentence pairs of a text, one a row: numbers of two sentences, and whether the second really follows. */
 export interface SentencePairs {

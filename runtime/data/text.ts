@@ -1,6 +1,7 @@
 import { KilnError } from "../errors.ts";
+import { splitWords, type TokenizerDescription } from "../tokenizer/index.ts";
 
-/** A paragraph: its sentences, each a string of tokens separated by single spaces. */
+/** A paragraph: its sentences, each a string of tokens separated by single spaces, or as it stood in the text. */
 export type Paragraph = readonly string[];
 
 /** How a text marks its sentences and words. */
@@ -17,7 +18,28 @@ export function detectFormat(text: string): TextFormat {
   return standing > attached ? "tokenised" : "prose";
 }
 
-export function readParagraphs(text: string, format: TextFormat): Paragraph[] {
+/** How sentences are given: lowercased words between single spaces, or as they stood in the text. */
+export type SentenceForm = { readonly kind: "words" } | RawForm;
+
+export interface RawForm {
+  readonly kind: "raw";
+  /** What a tokenised text's `<unk>` becomes: the unknown token of the tokenizer that will read the sentences. */
+  readonly unknown: string;
+}
+
+/** The form in which a tokenizer's `encodeSentence` takes sentences. */
+export function sentenceForm(tokenizer: TokenizerDescription): SentenceForm {
+  return tokenizer.kind === "words"
+    ? { kind: "words" }
+    : { kind: "raw", unknown: tokenizer.specialTokens.unknown };
+}
+
+export function readParagraphs(
+  text: string,
+  format: TextFormat,
+  form: SentenceForm = { kind: "words" },
+): Paragraph[] {
+  if (form.kind === "raw") return format === "tokenised" ? readTokenisedRaw(text, form) : readProseRaw(text);
   return format === "tokenised" ? readTokenised(text) : readProse(text);
 }
 
@@ -42,6 +64,30 @@ export function readTokenised(text: string): Paragraph[] {
   return paragraphs;
 }
 
+/**
+ * The same sentences as `readTokenised`, each with its own full stop and in its own case, for a tokenizer that reads prose: `@-@`
+ * becomes `-`, and so the other marks that WikiText sets apart inside words and numbers; `<unk>` becomes `unknown`.
+ */
+export function readTokenisedRaw(text: string, { unknown }: Pick<RawForm, "unknown">): Paragraph[] {
+  const paragraphs: Paragraph[] = [];
+  for (const line of text.split("\n")) {
+    if (!line.includes(" . ")) continue;
+    const sentences = line
+      .replace(/^ +| +$/g, "")
+      .split(/(?<= \.) (?=.)/)
+      .map((sentence) =>
+        sentence
+          .replace(/ @([-,.])@ /g, "$1")
+          .replaceAll("<unk>", () => unknown)
+          .replace(/ {2,}/g, " ")
+          .replace(/^ | $/g, ""),
+      )
+      .filter((sentence) => sentence !== "" && sentence !== ".");
+    if (sentences.length > 0) paragraphs.push(sentences);
+  }
+  return paragraphs;
+}
+
 /** Words after which a full stop ends no sentence. */
 const abbreviations = new Set(
   "mr mrs ms dr prof st sr jr vs etc e.g i.e cf no vol fig gen col capt lt sgt rev hon".split(" "),
@@ -53,20 +99,32 @@ const abbreviations = new Set(
  * or an initial ("Dr.", "J."); words and punctuation marks are tokens (`splitWords`).
  */
 export function readProse(text: string): Paragraph[] {
+  return proseParagraphs(text, (sentence) => splitWords(sentence).join(" "));
+}
+
+/** The same sentences as `readProse`, as they stand in the text but for their spaces. */
+export function readProseRaw(text: string): Paragraph[] {
+  return proseParagraphs(text, (sentence) => sentence.trim());
+}
+
+function proseParagraphs(text: string, write: (sentence: string) => string): Paragraph[] {
   const segmenter = new Intl.Segmenter("en", { granularity: "sentence" });
   const blankLine = /\n[ \t]*\n/;
   const blocks = text.split(blankLine.test(text.trim()) ? /\n(?:[ \t]*\n)+/ : "\n");
   const paragraphs: Paragraph[] = [];
   for (const block of blocks) {
     const sentences: string[] = [];
+    const push = (sentence: string): void => {
+      if (/[\p{L}\p{N}]/u.test(sentence)) sentences.push(write(sentence));
+    };
     let open = "";
     for (const { segment } of segmenter.segment(block.replace(/\s+/g, " "))) {
       open += segment;
       if (endsInAbbreviation(open)) continue;
-      pushSentence(sentences, open);
+      push(open);
       open = "";
     }
-    pushSentence(sentences, open);
+    push(open);
     if (sentences.length > 0) paragraphs.push(sentences);
   }
   return paragraphs;
@@ -77,19 +135,6 @@ function endsInAbbreviation(text: string): boolean {
   if (last === undefined) return false;
   // A single capital is an initial, but "I." ends a sentence.
   return abbreviations.has(last.toLowerCase()) || (/^\p{Lu}$/u.test(last) && last !== "I");
-}
-
-function pushSentence(sentences: string[], text: string): void {
-  const words = splitWords(text);
-  if (words.some((word) => /[\p{L}\p{N}]/u.test(word))) sentences.push(words.join(" "));
-}
-
-/**
- * Lowercased words and punctuation marks of raw text: a word is a run of letters, marks and digits, with apostrophes
- * inside it; every other character that is not whitespace stands alone.
- */
-export function splitWords(text: string): string[] {
-  return text.toLowerCase().match(/[\p{L}\p{N}\p{M}]+(?:['’][\p{L}\p{M}]+)*|[^\s\p{L}\p{N}\p{M}]/gu) ?? [];
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { TokenizerDescription } from "../tokenizer/index.ts";
 import type { BestLosses } from "./best-loss.ts";
 
 /** One batch: a typed array a field, row-major, as the spec's `data` declaration names and shapes them. */
@@ -17,6 +18,8 @@ export interface Batch {
 export interface BatchSource {
   /** Tokens by id. */
   readonly vocabulary: readonly string[];
+  /** How text becomes those tokens. Absent: words. */
+  readonly tokenizer?: TokenizerDescription;
   /** What a person should know: corpus, sentences, examples, batches an epoch. */
   readonly summary: string;
   /** The best masked-LM loss any model can reach on this corpus (nats), where it can be computed. */

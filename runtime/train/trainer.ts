@@ -287,6 +287,7 @@ class DeviceTrainer implements Trainer {
         ...(program.memoryBytes !== undefined && { memoryBytes: program.memoryBytes }),
         ...(program.tuning !== undefined && { tuning: program.tuning }),
         vocabulary: this.#batches.vocabulary,
+        ...(this.#batches.tokenizer !== undefined && { tokenizer: this.#batches.tokenizer }),
         tensors: await stateTensors(program, this.executor.memory),
       });
     });

@@ -10,7 +10,7 @@ import {
   type PairProcess,
 } from "../../runtime/data/pair-posterior.ts";
 import { predictionCount } from "../../runtime/data/pretraining-pairs.ts";
-import { indexVocabulary } from "../../runtime/data/vocabulary.ts";
+import { indexVocabulary } from "../../runtime/tokenizer/vocabulary.ts";
 import { tinyAutomaton } from "./tiny-automaton.ts";
 
 /** Every sentence from a boundary, with its probability and the boundary after it. */

@@ -1,14 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { encodeText } from "../../runtime/data/index.ts";
-import { decodeText, detectFormat, readProse, readTokenised, splitWords } from "../../runtime/data/text.ts";
+import { decodeText, detectFormat, readProse, readTokenised } from "../../runtime/data/text.ts";
 import {
   buildVocabulary,
   compareCodePoints,
   countTokens,
-  indexVocabulary,
+  createTokenizer,
   specialTokens,
-} from "../../runtime/data/vocabulary.ts";
+  splitWords,
+  wordsTokenizer,
+} from "../../runtime/tokenizer/index.ts";
+import { indexVocabulary } from "../../runtime/tokenizer/vocabulary.ts";
 
 describe("tokenised text", () => {
   test("the book's rule", () => {
@@ -150,7 +153,8 @@ describe("encoding a person's text", () => {
     ...specialTokens,
     ..."a crane is flying driver came he just left ' 's bob , @,@ ! x".split(" "),
   ];
-  const encode = (a: string, b?: string, maxLength = 16) => encodeText(vocabulary, a, b, maxLength);
+  const tokenizer = createTokenizer(wordsTokenizer, vocabulary);
+  const encode = (a: string, b?: string, maxLength = 16) => encodeText(tokenizer, a, b, maxLength);
 
   test("one text and a pair", () => {
     const one = encode("A crane\tis  flying");

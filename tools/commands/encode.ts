@@ -59,6 +59,7 @@ async function encode(
   const { openDevice } = await import("../../runtime/device/index.ts");
   const { createEncoder } = await import("../../runtime/train/index.ts");
   const { encodeText } = await import("../../runtime/data/index.ts");
+  const { createTokenizer, wordsTokenizer } = await import("../../runtime/tokenizer/index.ts");
   const checkpoint = await loadCheckpoint(options.checkpoint);
   const kiln = await openDevice({ prefer: options.device });
   try {
@@ -70,9 +71,12 @@ async function encode(
       entries: ["encode"],
     });
     console.note(kiln.notice);
-    const input = encodeText(checkpoint.vocabulary, text, second, tokenLimit(program));
-    if (input.unknown.length > 0)
-      console.note(`not in the vocabulary, read as <unk>: ${[...new Set(input.unknown)].join(", ")}`);
+    const tokenizer = createTokenizer(checkpoint.tokenizer ?? wordsTokenizer, checkpoint.vocabulary);
+    const input = encodeText(tokenizer, text, second, tokenLimit(program));
+    if (input.unknown.length > 0) {
+      const unknown = tokenizer.tokens[tokenizer.unknown];
+      console.note(`not in the vocabulary, read as ${unknown}: ${[...new Set(input.unknown)].join(", ")}`);
+    }
     const encoder = await createEncoder(program, kiln, checkpoint);
     try {
       const tensor = chooseOutput(await encoder.encode(input.fields), options.tensor, tokenLimit(program));

@@ -55,6 +55,7 @@ async function evaluate(spec: string, options: EvalOptions, console: Console): P
       split: options.split,
       seed: options.seed ?? checkpoint.seed,
       vocabulary: checkpoint.vocabulary,
+      ...(checkpoint.tokenizer !== undefined && { tokenizer: checkpoint.tokenizer }),
       ...(corpus !== undefined && { corpus }),
     });
     try {

@@ -141,7 +141,10 @@ async function trainOn(
     split: "train",
     seed,
     ...(corpus !== undefined && { corpus }),
-    ...(resume !== undefined && { vocabulary: resume.vocabulary }),
+    ...(resume !== undefined && {
+      vocabulary: resume.vocabulary,
+      ...(resume.tokenizer !== undefined && { tokenizer: resume.tokenizer }),
+    }),
   });
   let trainer: Trainer | undefined;
   try {
@@ -242,6 +245,7 @@ async function evaluateHeldOut(
       split: "valid",
       seed,
       vocabulary: batches.vocabulary,
+      ...(batches.tokenizer !== undefined && { tokenizer: batches.tokenizer }),
       ...(corpus !== undefined && { corpus }),
     });
   } catch (thrown) {

@@ -1,7 +1,7 @@
 import { KilnError } from "../errors.ts";
-import type { Paragraph } from "./text.ts";
+import type { SpecialTokens } from "../tokenizer-description.ts";
 
-/** Tokens that every vocabulary holds beside its words. */
+/** Tokens that every vocabulary of words holds beside them. */
 export const specialTokens = ["<unk>", "<pad>", "<mask>", "<cls>", "<sep>"] as const;
 
 /** A vocabulary ready for look-ups. Ids are places in `tokens`. */
@@ -20,7 +20,7 @@ export function tokensOf(sentence: string): string[] {
   return sentence.split(" ");
 }
 
-export function countTokens(paragraphs: readonly Paragraph[]): Map<string, number> {
+export function countTokens(paragraphs: readonly (readonly string[])[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const paragraph of paragraphs) {
     for (const sentence of paragraph) {
@@ -64,19 +64,37 @@ export function buildVocabulary(
   return [...special, ...words.map(([word]) => word)].sort(compareCodePoints);
 }
 
+/** How the special tokens of a word vocabulary are spelled. */
+export const wordSpecials: SpecialTokens = {
+  unknown: "<unk>",
+  pad: "<pad>",
+  mask: "<mask>",
+  cls: "<cls>",
+  sep: "<sep>",
+};
+
 /**
  * Look-up tables of a vocabulary.
- * @throws KilnError when a special token is missing or a token occurs twice: it is then no vocabulary of ours
+ * @param specials how its special tokens are spelled
+ * @throws KilnError when a special token is missing or a token occurs twice
  */
-export function indexVocabulary(tokens: readonly string[]): Vocabulary {
+export function indexVocabulary(
+  tokens: readonly string[],
+  specials: SpecialTokens = wordSpecials,
+): Vocabulary {
   const ids = new Map<string, number>();
+  const repeated: string[] = [];
   tokens.forEach((token, id) => {
+    if (ids.has(token)) repeated.push(token);
     ids.set(token, id);
   });
-  if (ids.size !== tokens.length) {
-    throw new KilnError("user", `the vocabulary has ${tokens.length - ids.size} repeated tokens`);
+  if (repeated.length > 0) {
+    throw new KilnError(
+      "user",
+      `the vocabulary has ${repeated.length} repeated tokens, ${JSON.stringify(repeated[0])} first`,
+    );
   }
-  const find = (token: (typeof specialTokens)[number]): number => {
+  const find = (token: string): number => {
     const id = ids.get(token);
     if (id === undefined) throw new KilnError("user", `the vocabulary lacks the special token ${token}`);
     return id;
@@ -84,11 +102,11 @@ export function indexVocabulary(tokens: readonly string[]): Vocabulary {
   return {
     tokens,
     ids,
-    unknown: find("<unk>"),
-    pad: find("<pad>"),
-    mask: find("<mask>"),
-    cls: find("<cls>"),
-    sep: find("<sep>"),
+    unknown: find(specials.unknown),
+    pad: find(specials.pad),
+    mask: find(specials.mask),
+    cls: find(specials.cls),
+    sep: find(specials.sep),
   };
 }
 
