@@ -98,6 +98,6 @@ export function isTokenizerDescription(value: unknown): value is TokenizerDescri
   return descriptionMistake(value) === undefined;
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

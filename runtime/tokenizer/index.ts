@@ -12,7 +12,11 @@ export {
   type WordsDescription,
   wordsTokenizer,
 } from "../tokenizer-description.ts";
+export { createWordCounter, type WordCounter } from "./count-words.ts";
+export { readTokenizer } from "./files.ts";
+export { huggingFaceFiles, parseTokenizer, type TextFile, type TokenizerFiles } from "./hugging-face.ts";
 export { createTokenizer, type Tokenizer } from "./tokenizer.ts";
+export { trainWordPiece, type WordPieceTraining } from "./train-wordpiece.ts";
 export {
   buildVocabulary,
   compareCodePoints,
@@ -21,5 +25,4 @@ export {
   tokensOf,
   type Vocabulary,
 } from "./vocabulary.ts";
-export { createWordCounter } from "./wordpiece.ts";
 export { splitWords } from "./words.ts";

@@ -72,17 +72,17 @@ export function createWordPieceTokenizer(
   };
 }
 
-/** Pieces whose ids are remembered at once, some 100 bytes each, and the longest of them in UTF-16 units. */
-const mostRemembered = 500_000;
-const longestRemembered = 64;
+/** Pieces whose ids are remembered at once, some 150 bytes each, and the longest of them in UTF-16 units. */
+const mostRemembered = 200_000;
+export const longestRemembered = 64;
 
 /** What is whitespace in every setting; other Unicode spaces are left to the splitter. */
-function piecesOf(text: string): string[] {
+export function piecesOf(text: string): string[] {
   return text.split(/[ \t\n\r]+/);
 }
 
 /** The text cut around the tokens that a text may write, these included; empty sections too. */
-function sectionsOf(text: string, tokens: Iterable<string>): string[] {
+export function sectionsOf(text: string, tokens: Iterable<string>): string[] {
   let sections = [text];
   for (const token of tokens) {
     if (!text.includes(token)) continue;
@@ -91,38 +91,4 @@ function sectionsOf(text: string, tokens: Iterable<string>): string[] {
     );
   }
   return sections;
-}
-
-/**
- * Counts the words of texts as a WordPiece vocabulary is trained on them.
- * @param description how words are cut out; its special tokens are no words
- */
-export function createWordCounter(description: WordPieceDescription): {
-  add(text: string): void;
-  readonly counts: ReadonlyMap<string, number>;
-} {
-  const splitWords = createWordSplitter(description);
-  const specials = Object.values(description.specialTokens);
-  /** Of what stands between spaces: it is split when the counts are asked for, once each. */
-  const pieces = new Map<string, number>();
-  const counts = new Map<string, number>();
-  const count = (piece: string, times: number): void => {
-    for (const word of splitWords(piece)) counts.set(word, (counts.get(word) ?? 0) + times);
-  };
-  return {
-    add(text) {
-      for (const section of sectionsOf(text, specials)) {
-        if (specials.includes(section)) continue;
-        for (const piece of piecesOf(section)) {
-          if (piece.length > longestRemembered) count(piece, 1);
-          else if (piece !== "") pieces.set(piece, (pieces.get(piece) ?? 0) + 1);
-        }
-      }
-    },
-    get counts() {
-      for (const [piece, times] of pieces) count(piece, times);
-      pieces.clear();
-      return counts;
-    },
-  };
 }

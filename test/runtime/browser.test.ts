@@ -52,6 +52,12 @@ describe("what a browser loads", () => {
     expect(reach("runtime/device/node.ts").foreign).toContain("runtime/device/node.ts: koffi");
   });
 
+  it("runtime/tokenizer/index.ts loads packages that browsers run, and no module of Node", () => {
+    expect(new Set(reach("runtime/tokenizer/index.ts").foreign.map((line) => line.split(": ")[1]))).toEqual(
+      new Set(["@huggingface/tokenizers", "tinyqueue"]),
+    );
+  });
+
   it("runtime/train/index.ts loads no module of Node and no package", () => {
     expect(reach("runtime/train/index.ts").foreign).toEqual([]);
   });
