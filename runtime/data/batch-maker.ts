@@ -1,14 +1,7 @@
 import type { DataRequest } from "../../compiler/program/index.ts";
 import { KilnError } from "../errors.ts";
-import {
-  buildVocabulary,
-  countTokens,
-  createTokenizer,
-  type Tokenizer,
-  type TokenizerDescription,
-  wordsTokenizer,
-} from "../tokenizer/index.ts";
-import { drawParagraphs, startDistributions } from "./automaton.ts";
+import type { Tokenizer, TokenizerDescription } from "../tokenizer/index.ts";
+import { startDistributions } from "./automaton.ts";
 import { type BestLosses, estimateBestLosses, type MaskedPair } from "./best-loss.ts";
 import { runningText, windowCount, writeWindow } from "./causal-text.ts";
 import {
@@ -20,6 +13,7 @@ import {
   type TextEpochs,
   wordIds,
 } from "./corpus.ts";
+import { type GivenTokenizer, openTokenizer } from "./corpus-tokenizer.ts";
 import { createPairInference } from "./pair-posterior.ts";
 import {
   drawPairs,
@@ -33,16 +27,12 @@ import { randomAt, shuffle, stream } from "./random.ts";
 import { type PairSettings, readSettings, type TextSettings } from "./settings.ts";
 import type { Batch } from "./types.ts";
 
-export interface BatchMakerOptions {
+export interface BatchMakerOptions extends GivenTokenizer {
   readonly corpus: Corpus;
   readonly split: Split;
   readonly seed: number;
   /** The model's vocabulary size, where the request's `vocab` does not say it: most entries of the vocabulary. */
   readonly vocabularySize?: number;
-  /** A vocabulary to use as it is (a checkpoint's), instead of counting one on the training split. */
-  readonly vocabulary?: readonly string[];
-  /** What reads text with that vocabulary, whatever the request's `tokenizer` says. Absent: words. */
-  readonly tokenizer?: TokenizerDescription;
 }
 
 /** Makes any batch of a run, in any order. */
@@ -72,14 +62,7 @@ const estimateExamples = 1024;
 export function createBatchMaker(request: DataRequest, options: BatchMakerOptions): BatchMaker {
   const settings = readSettings(request);
   const limit = settings.vocabularySize ?? options.vocabularySize;
-  const tokenizer =
-    options.vocabulary === undefined
-      ? createTokenizer(wordsTokenizer, countVocabulary(options.corpus, settings.minFrequency, limit))
-      : createTokenizer(options.tokenizer ?? wordsTokenizer, options.vocabulary);
-  const { length } = tokenizer.tokens;
-  if (limit !== undefined && length > limit) {
-    throw new KilnError("user", `the vocabulary has ${length} entries, and the model takes ${limit}`);
-  }
+  const tokenizer = openTokenizer(options.corpus, settings, options, limit);
   const epochs = encodeEpochs(options.corpus, tokenizer, options.seed, options.split);
   const maker =
     settings.kind === "PretrainingPairs"
@@ -94,21 +77,6 @@ export function createBatchMaker(request: DataRequest, options: BatchMakerOption
       return maker.make(index);
     },
   };
-}
-
-function countVocabulary(corpus: Corpus, minFrequency: number, limit: number | undefined): string[] {
-  if (corpus.kind === "text") {
-    return buildVocabulary(countTokens(corpus.vocabularyParagraphs), minFrequency, limit);
-  }
-  // A grammar's words are known: all enter, however few were drawn, so that every seed has the same vocabulary. How
-  // often each occurs, which decides who stays under a limit, is counted on one fixed draw.
-  const { words } = corpus.automaton;
-  const counts = new Map(words.map((word) => [word, 1]));
-  const drawn = drawParagraphs(corpus.automaton, randomAt(0, stream.grammar));
-  for (let i = 0; i < 1000; i++) {
-    for (const word of drawn.next().value.flat()) counts.set(words[word]!, counts.get(words[word]!)! + 1);
-  }
-  return buildVocabulary(counts, 1, limit);
 }
 
 /** The order of an epoch's examples, the last two kept: a batch may span two epochs. */

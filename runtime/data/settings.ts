@@ -1,8 +1,11 @@
 import type { DataRequest } from "../../compiler/program/index.ts";
 import { KilnError } from "../errors.ts";
+import type { TokenizerDescription } from "../tokenizer/index.ts";
 
 /** Share of an example's tokens that is predicted. */
 export const maskRate = 0.15;
+
+export type TokenizerKind = TokenizerDescription["kind"];
 
 /** The settings of `PretrainingPairs`. */
 export interface PairSettings {
@@ -13,7 +16,9 @@ export interface PairSettings {
   readonly maxLength: number;
   /** Prediction slots an example. */
   readonly predictions: number;
-  /** Words seen less often become <unk>. */
+  /** The corpus's words, or word pieces of a vocabulary that is trained on it. */
+  readonly tokenizer: TokenizerKind;
+  /** Words seen less often become <unk>; of word pieces: those side by side less often are not joined. */
   readonly minFrequency: number;
   /** Most entries of the vocabulary (the model's `vocab`); undefined: no limit. */
   readonly vocabularySize: number | undefined;
@@ -30,6 +35,7 @@ export interface TextSettings {
   readonly batch: number;
   /** Tokens a window. */
   readonly maxLength: number;
+  readonly tokenizer: TokenizerKind;
   readonly minFrequency: number;
   readonly vocabularySize: number | undefined;
 }
@@ -45,12 +51,21 @@ export function roundHalfEven(x: number): number {
 }
 
 const known: Readonly<Record<DataSettings["kind"], readonly string[]>> = {
-  PretrainingPairs: ["batch", "max_len", "predictions", "min_frequency", "masking", "next_sentence", "vocab"],
-  CausalText: ["batch", "max_len", "min_frequency", "vocab"],
+  PretrainingPairs: [
+    "batch",
+    "max_len",
+    "predictions",
+    "min_frequency",
+    "masking",
+    "next_sentence",
+    "vocab",
+    "tokenizer",
+  ],
+  CausalText: ["batch", "max_len", "min_frequency", "vocab", "tokenizer"],
 };
 
 /**
- * Reads the settings of a spec's `data` line. Left out, `vocab` is 0 (no limit), `min_frequency` is 5, `masking` static, `next_sentence` true and
+ * Reads the settings of a spec's `data` line. Left out, `vocab` is 0 (no limit), `tokenizer` words, `min_frequency` is 5, `masking` static, `next_sentence` true and
  * `predictions` round(0.15 * max_len), as in the book.
  * @throws KilnError (`user`) for a reader or a setting that does not exist, and for values out of range
  */
@@ -75,9 +90,11 @@ export function readSettings(request: DataRequest): DataSettings {
   const batch = wholeNumber(request, "batch", 1);
   const minFrequency = wholeNumber(request, "min_frequency", 1, 5);
   const vocab = wholeNumber(request, "vocab", 0, 0);
+  const tokenizer = oneOf(request, "tokenizer", ["words", "wordpiece"], "words");
   const vocabularySize = vocab === 0 ? undefined : vocab;
   if (kind === "CausalText") {
-    return { kind, batch, maxLength: wholeNumber(request, "max_len", 1), minFrequency, vocabularySize };
+    const maxLength = wholeNumber(request, "max_len", 1);
+    return { kind, batch, maxLength, tokenizer, minFrequency, vocabularySize };
   }
   // The shortest pair, one word each, has five tokens.
   const maxLength = wholeNumber(request, "max_len", 5);
@@ -87,6 +104,7 @@ export function readSettings(request: DataRequest): DataSettings {
     batch,
     maxLength,
     predictions: wholeNumber(request, "predictions", 1, predictions),
+    tokenizer,
     minFrequency,
     vocabularySize,
     masking: oneOf(request, "masking", ["static", "dynamic"], "static"),

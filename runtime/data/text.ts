@@ -34,11 +34,7 @@ export function sentenceForm(tokenizer: TokenizerDescription): SentenceForm {
     : { kind: "raw", unknown: tokenizer.specialTokens.unknown };
 }
 
-export function readParagraphs(
-  text: string,
-  format: TextFormat,
-  form: SentenceForm = { kind: "words" },
-): Paragraph[] {
+export function readParagraphs(text: string, format: TextFormat, form: SentenceForm): Paragraph[] {
   if (form.kind === "raw") return format === "tokenised" ? readTokenisedRaw(text, form) : readProseRaw(text);
   return format === "tokenised" ? readTokenised(text) : readProse(text);
 }
@@ -65,8 +61,8 @@ export function readTokenised(text: string): Paragraph[] {
 }
 
 /**
- * The same sentences as `readTokenised`, each with its own full stop and in its own case, for a tokenizer that reads prose: `@-@`
- * becomes `-`, and so the other marks that WikiText sets apart inside words and numbers; `<unk>` becomes `unknown`.
+ * The sentences of `readTokenised`, each with its own full stop and in its own case, for a tokenizer that reads prose: `@-@`
+ * becomes `-`, and so the other marks that WikiText sets apart inside words and numbers; `<unk>` becomes `unknown`. Full stops alone are left out.
  */
 export function readTokenisedRaw(text: string, { unknown }: Pick<RawForm, "unknown">): Paragraph[] {
   const paragraphs: Paragraph[] = [];

@@ -20,7 +20,9 @@ function numberedText(paragraphs: number, sentences: number, words: number): Cor
       (_, s) => Array.from({ length: words }, (_, w) => `p${p}s${s}w${w}`).join(" ") + " . ",
     ).join(""),
   );
-  const read = readParagraphs(lines.map((line) => ` ${line}\n`).join(""), "tokenised");
+  const read = readParagraphs(lines.map((line) => ` ${line}\n`).join(""), "tokenised", {
+    kind: "words",
+  });
   return { kind: "text", name: "numbered", paragraphs: read, vocabularyParagraphs: read };
 }
 

@@ -17,6 +17,7 @@ import {
   writeTensorFile,
 } from "../../runtime/checkpoint/index.ts";
 import { KilnError } from "../../runtime/errors.ts";
+import { uncasedWordPiece } from "../../runtime/tokenizer/index.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -69,6 +70,7 @@ function contents(step: number): CheckpointContents {
     memoryBytes: 2 ** 31,
     tuning: { "map 64 #0123456789abcdef": "4 vectors an invocation, workgroups of 16" },
     vocabulary: ["<unk>", "\uFEFF", '"sha256":"', "straße"],
+    tokenizer: { ...uncasedWordPiece, stripAccents: false },
     tensors: new Map([
       ["encoder.weight", stored("F32", [2, 3], new Uint8Array(values.buffer))],
       ["encoder.weight@adam.m", stored("F32", [2, 3], new Uint8Array(24))],
@@ -238,6 +240,19 @@ describe("checkpoints", () => {
       /^there is no file .*missing$/,
     );
     expect((await failure(() => loadCheckpoint(folder))).message).toMatch(/is not a file$/);
+  });
+
+  it("of before tokenizers were written are of words; a tokenizer that makes no sense is refused", async () => {
+    const path = join(folder, "tokenizer.safetensors");
+    const { tokenizer, ...without } = contents(1);
+    await saveCheckpoint(path, without);
+    expect(await loadCheckpoint(path)).not.toHaveProperty("tokenizer");
+    await saveCheckpoint(path, contents(1));
+    expect((await loadCheckpoint(path)).tokenizer).toEqual(tokenizer);
+    await saveCheckpoint(path, { ...contents(1), tokenizer: { ...uncasedWordPiece, maxCharsPerWord: 0 } });
+    expect((await failure(() => loadCheckpoint(path))).message).toBe(
+      `${path} has a \`tokenizer\` that makes no sense`,
+    );
   });
 
   it("stay as they were when a save fails", async () => {

@@ -2,7 +2,7 @@ import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
 import type { Program } from "../../compiler/program/index.ts";
 import type { Checkpoint } from "../../runtime/checkpoint/index.ts";
-import type { BatchSource } from "../../runtime/data/index.ts";
+import type { BatchSource, GivenTokenizer } from "../../runtime/data/index.ts";
 import type { KilnDevice } from "../../runtime/device/index.ts";
 import type { EvaluationReport, Trainer } from "../../runtime/train/index.ts";
 import type { Console } from "../console.ts";
@@ -31,6 +31,7 @@ interface TrainOptions extends TrainingOptions {
   readonly corpus?: string;
   readonly steps?: number;
   readonly resume?: string;
+  readonly tokenizer?: string;
   readonly out?: string;
   readonly checkpointEvery?: number;
 }
@@ -65,6 +66,10 @@ export function addTrainCommand(
       wholeNumber(1),
     )
     .option("--resume <checkpoint>", "go on from a checkpoint, bitwise as if the run had not stopped")
+    .option(
+      "--tokenizer <path>",
+      "read text with this WordPiece tokenizer: a vocab.txt, a tokenizer.json, or a folder with one (default: the spec's)",
+    )
     .option("--out <folder>", "where the results go (default: out/<name of the spec>)")
     .option(
       "--checkpoint-every <n>",
@@ -141,10 +146,7 @@ async function trainOn(
     split: "train",
     seed,
     ...(corpus !== undefined && { corpus }),
-    ...(resume !== undefined && {
-      vocabulary: resume.vocabulary,
-      ...(resume.tokenizer !== undefined && { tokenizer: resume.tokenizer }),
-    }),
+    ...(await givenTokenizer(options, resume)),
   });
   let trainer: Trainer | undefined;
   try {
@@ -198,6 +200,27 @@ async function trainOn(
     await trainer?.dispose();
     await batches.close();
   }
+}
+
+/** A resumed run reads text as it did; a fresh one with what the command line names, or as the spec says. */
+async function givenTokenizer(
+  { tokenizer: path }: TrainOptions,
+  resume: Checkpoint | undefined,
+): Promise<GivenTokenizer> {
+  if (resume !== undefined) {
+    if (path !== undefined) {
+      throw new Failure(2, {
+        message: `${resume.path} has a tokenizer of its own: --tokenizer comes too late`,
+        hint: "leave it out, or start a new run",
+      });
+    }
+    const { vocabulary, tokenizer } = resume;
+    return { vocabulary, ...(tokenizer !== undefined && { tokenizer }) };
+  }
+  if (path === undefined) return {};
+  const { readTokenizer } = await import("../../runtime/tokenizer/index.ts");
+  const { tokens, description } = await readTokenizer(path);
+  return { vocabulary: tokens, tokenizer: description };
 }
 
 async function writeChart(
