@@ -8,6 +8,7 @@ import { addEncodeCommand } from "./commands/encode.ts";
 import { addEvalCommand } from "./commands/eval.ts";
 import { addFetchCommand } from "./commands/fetch.ts";
 import { addFmtCommand } from "./commands/fmt.ts";
+import { addTokenizerCommand } from "./commands/tokenizer.ts";
 import { addTrainCommand } from "./commands/train.ts";
 import { addTuneCommand } from "./commands/tune.ts";
 import { Console, type Streams } from "./console.ts";
@@ -57,6 +58,7 @@ export async function runCli(args: readonly string[], streams: Streams): Promise
   addEvalCommand(program, open);
   addFmtCommand(program, open);
   addFetchCommand(program, open);
+  addTokenizerCommand(program, open);
   try {
     if (args.length === 0) {
       streams.err.write(program.helpInformation() + examples);
