@@ -41,8 +41,8 @@ export async function writeAtomically(
   await directory?.close();
 }
 
-/** Removes the temporary files of processes that were killed while they wrote this file. */
-async function removeAbandoned(path: string): Promise<void> {
+/** Removes the temporary files (or folders) of processes that were killed while they wrote this file (or folder). */
+export async function removeAbandoned(path: string): Promise<void> {
   const { readdir, rm } = await import("node:fs/promises");
   const { basename, dirname, join } = await import("node:path");
   const start = `${basename(path)}.`;
@@ -50,7 +50,7 @@ async function removeAbandoned(path: string): Promise<void> {
     if (!name.startsWith(start) || !name.endsWith(".partial")) continue;
     const pid = Number(name.slice(start.length, -".partial".length));
     if (Number.isSafeInteger(pid) && pid > 0 && !isAlive(pid))
-      await rm(join(dirname(path), name), { force: true });
+      await rm(join(dirname(path), name), { recursive: true, force: true });
   }
 }
 

@@ -3,6 +3,7 @@
 // Assumes: Node's file system (its modules are loaded when a function is called).
 // Guarantees: a save is all or nothing; a file that was cut, changed or is of another kind is refused by name.
 // Start reading at: checkpoint.ts.
+export { type FolderTarget, writeFolderAtomically } from "./atomic-folder.ts";
 export {
   type Checkpoint,
   type CheckpointContents,
@@ -17,5 +18,6 @@ export {
   type StoredTensor,
   type TensorFile,
   verifyChecksum,
+  writePlainTensorFile,
   writeTensorFile,
 } from "./tensor-file.ts";

@@ -42,29 +42,52 @@ export async function writeTensorFile(
   metadata: Readonly<Record<string, string>>,
 ): Promise<void> {
   const { createHash } = await import("node:crypto");
+  const noDigits = ["sha256", "0".repeat(checksumBytes)] as const;
+  await writeAtomically(path, async (file) => {
+    const hash = createHash("sha256");
+    for await (const piece of fileBytes(tensors, [noDigits, ...Object.entries(metadata)])) {
+      hash.update(piece);
+      await writeAll(file, piece);
+    }
+    const digits = new TextEncoder().encode(hash.digest("hex"));
+    await writeAll(file, digits, checksumPlace);
+  });
+}
+
+/**
+ * Writes a safetensors file atomically for other programs: with just this metadata, and no checksum among it.
+ * @throws as `writeTensorFile`
+ */
+export async function writePlainTensorFile(
+  path: string,
+  tensors: ReadonlyMap<string, StoredTensor>,
+  metadata: Readonly<Record<string, string>>,
+): Promise<void> {
+  await writeAtomically(path, async (file) => {
+    for await (const piece of fileBytes(tensors, Object.entries(metadata))) await writeAll(file, piece);
+  });
+}
+
+async function* fileBytes(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  metadata: readonly (readonly [string, string])[],
+): AsyncGenerator<Uint8Array> {
   const infos: readonly TensorInfo[] = [...tensors].map(([name, { dtype, shape }]) => ({
     name,
     dtype,
     shape,
   }));
-  const header = encodeHeader(infos, [["sha256", "0".repeat(checksumBytes)], ...Object.entries(metadata)]);
-  await writeAtomically(path, async (file) => {
-    const hash = createHash("sha256").update(header);
-    await writeAll(file, header);
-    for (const [name, tensor] of tensors) {
-      let written = 0;
-      for await (const piece of tensor.read()) {
-        hash.update(piece);
-        await writeAll(file, piece);
-        written += piece.length;
-      }
-      if (written !== tensorBytes(tensor)) {
-        throw new Error(`the tensor \`${name}\` gave ${written} of its ${tensorBytes(tensor)} bytes`);
-      }
+  yield encodeHeader(infos, metadata);
+  for (const [name, tensor] of tensors) {
+    let given = 0;
+    for await (const piece of tensor.read()) {
+      yield piece;
+      given += piece.length;
     }
-    const digits = new TextEncoder().encode(hash.digest("hex"));
-    await writeAll(file, digits, checksumPlace);
-  });
+    if (given !== tensorBytes(tensor)) {
+      throw new Error(`the tensor \`${name}\` gave ${given} of its ${tensorBytes(tensor)} bytes`);
+    }
+  }
 }
 
 /** `write` may take less than it is given. */

@@ -167,6 +167,33 @@ describe("safetensors", () => {
     expect(problem({ a, b: a }, 16)).toMatch(/^the tensor `b` begins at byte \d+, not at \d+$/);
     expect(problem({ a: { ...a, data_offsets: [4, 12] } }, 12)).toMatch(/^the tensor `a` begins at byte/);
     expect(problem({ a }, 9)).toBe("1 bytes follow its last tensor");
+    // Sizes whose product is no exact number, or none at all.
+    const most = Number.MAX_SAFE_INTEGER;
+    expect(problem({ a: { ...a, shape: [most, most] } })).toBe(
+      `the tensor \`a\` takes 8 bytes, but F32[${most}, ${most}] takes ${4 * most * most}`,
+    );
+    expect(problem({ a: { ...a, shape: [...Array<number>(40).fill(most), 0] } })).toMatch(
+      /^the tensor `a` takes 8 bytes, but F32\[.*\] takes NaN$/,
+    );
+    expect(problem({ a: { ...a, shape: [2 ** 60] } })).toMatch(/^the tensor `a` has the shape \[11529/);
+    expect(problem({ a: { ...a, shape: [1.5] } })).toBe("the tensor `a` has the shape [1.5]");
+    expect(problem('{"a":{"dtype":"F32","shape":[1e999],"data_offsets":[0,8]}}')).toBe(
+      "the tensor `a` has the shape [null]",
+    );
+    expect(problem({ a: { ...a, data_offsets: [8, 0] } })).toBe(
+      "the tensor `a` takes -8 bytes, but F32[2] takes 8",
+    );
+    expect(problem({ a: { ...a, data_offsets: [most - 8, most] } })).toMatch(/begins at byte 9007199254/);
+    // Texts that would keep a parser busy, or that name what every object has.
+    expect(problem("[".repeat(2_000_000))).toBe("its header is not JSON");
+    expect(problem(`{"a":${'{"a":'.repeat(100_000)}1${"}".repeat(100_001)}`)).toMatch(
+      /^(?:its header is not JSON|the tensor `a` has the unknown dtype undefined)$/,
+    );
+    expect(problem('{"__proto__":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}')).toBe("fine");
+    expect(problem('{"__metadata__":{"__proto__":"x","constructor":"y"},"a":1}')).toBe(
+      "the tensor `a` is not described by an object",
+    );
+    expect(problem({ a: { ...a, dtype: "I4" } })).toBe('the tensor `a` has the unknown dtype "I4"');
     expect(problem({ a }, 7)).toMatch(/^f is cut off: it has \d+ of \d+ bytes$/);
   });
 });
