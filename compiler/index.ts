@@ -39,7 +39,7 @@ import {
   UnknownVariantError,
   type UnknownVariants,
 } from "./schedule/index.ts";
-import { analyze, type LoadFile, type TypedModel } from "./semantics/index.ts";
+import { analyze, type LoadFile, type MadeOf, type TypedModel } from "./semantics/index.ts";
 import {
   buildAccumulateStep,
   buildEncode,
@@ -103,6 +103,8 @@ export interface CompileOptions extends CheckOptions {
 
 export interface ModelSummary {
   readonly name: string;
+  /** Which `model` declaration it is made of, and the arguments: defaults included. */
+  readonly model: MadeOf;
   /** Trainable numbers. */
   readonly parameters: number;
   readonly params: readonly { readonly name: string; readonly shape: Shape }[];
@@ -144,6 +146,21 @@ export interface CompileResult extends CheckResult {
 /** Checks a spec: its errors, or what its model is. */
 export function check(root: string, options: CheckOptions): CheckResult {
   return analyzeSpec(root, options).result;
+}
+
+export interface InferenceResult extends CheckResult {
+  /**
+   * Losses, outputs, heads and metrics without dropout (`output.<name>` and so on), simplified by rules that ask nothing of who
+   * reads a node: equal models have equal nodes. Absent if there is an error.
+   */
+  readonly graph?: Graph;
+}
+
+/** What a spec's model computes, as graph, to be compared with another's (`firstDifference` of the graph room). */
+export function inferenceGraph(root: string, options: CheckOptions): InferenceResult {
+  const { model, result } = analyzeSpec(root, options);
+  if (model === undefined || hasErrors(result.diagnostics)) return result;
+  return { ...result, graph: simplifyForward(elaborate(model, "evaluate").graph) };
 }
 
 /** Compiles a spec to a program for a device. */
@@ -379,6 +396,7 @@ function analyzeSpec(
   if (model === undefined) return { model, result };
   const summary: ModelSummary = {
     name: model.name,
+    model: model.madeOf,
     parameters: model.parameters.reduce((n, p) => n + p.shape.reduce((a, size) => a * size, 1), 0),
     params: model.parameters.map(({ name, shape }) => ({ name, shape })),
     inputs: model.inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape })),

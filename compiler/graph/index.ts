@@ -4,6 +4,7 @@
 // Guarantees: nodes are typed and topological, equal nodes are one, every node has an origin.
 // Start reading at: types.ts, then ops/index.ts.
 export { GraphBuilder } from "./builder.ts";
+export { type Difference, firstDifference } from "./compare.ts";
 export * from "./dtype.ts";
 export { formatOrigin, GraphError, invariant } from "./errors.ts";
 export { type Evaluation, evaluate, evaluateNode, evaluateNodes } from "./evaluate.ts";

@@ -9,7 +9,7 @@ import { evaluate } from "./evaluate.ts";
 import { type LoadFile, loadFiles } from "./files.ts";
 import { instantiate } from "./instances.ts";
 import { limits } from "./limits.ts";
-import type { TypedModel } from "./model.ts";
+import type { MadeOf, TypedModel } from "./model.ts";
 import { type RanModel, runModel } from "./run-model.ts";
 import { emptyScope, Scope } from "./scope.ts";
 import { readOverrides } from "./settings.ts";
@@ -98,6 +98,7 @@ function analyzeTraining(
   if (ran === undefined || recipe === undefined || objective === undefined) return undefined;
   return {
     name: train.model.text,
+    madeOf: madeOf(instance),
     parameters: a.parameters,
     inputs: ran.inputs,
     instructions: a.instructions,
@@ -143,6 +144,14 @@ function makeModel(a: Analysis, train: TrainDeclaration, file: FileScope): Insta
     return argument.name === undefined ? { value, span } : { name: argument.name, value, span };
   });
   return instantiate(a, model.declaration, model.scope, given, "", made.span);
+}
+
+function madeOf({ declaration, scope }: Instance): MadeOf {
+  const given = declaration.parameters.flatMap(({ name }) => {
+    const value = scope.own(name.text)?.value;
+    return value !== undefined && "value" in value ? [[name.text, value.value] as const] : [];
+  });
+  return { declaration: declaration.name.text, arguments: Object.fromEntries(given) };
 }
 
 function readObjective(

@@ -182,8 +182,15 @@ export interface DataSource {
   readonly fields: readonly TypedInput[];
 }
 
+/** Which `model` declaration was made, and with what: every parameter, defaults included. */
+export interface MadeOf {
+  readonly declaration: string;
+  readonly arguments: Readonly<Record<string, number | boolean | string>>;
+}
+
 export interface TypedModel {
   readonly name: string;
+  readonly madeOf: MadeOf;
   readonly parameters: readonly TypedParameter[];
   /** The batch fields that the model's forward takes, in its order. */
   readonly inputs: readonly TypedInput[];
