@@ -80,6 +80,11 @@ const allowed: readonly Arrow[] = [
   { from: "runtime/memory", to: ["runtime/device"], why: "buffers live on a device" },
   { from: "runtime/checkpoint", to: ["runtime/memory"], why: "saves and fills what the buffers hold" },
   {
+    from: "runtime/huggingface",
+    to: ["runtime/checkpoint", "runtime/tokenizer"],
+    why: "files of another program: safetensors and what makes text into tokens",
+  },
+  {
     from: "runtime/execute",
     to: ["runtime/device", "runtime/memory"],
     why: "runs a Program's steps on buffers",

@@ -34,9 +34,17 @@ export function withJson(command: Command): Command {
   return command.option("--json", "print one JSON object on standard output, all else on standard error");
 }
 
+export function withSettings(command: Command): Command {
+  return command.option(
+    "--set <name=value>",
+    "override a setting of the spec (repeatable)",
+    collectSetting,
+    {},
+  );
+}
+
 export function withSpecOptions(command: Command): Command {
-  return withJson(command)
-    .option("--set <name=value>", "override a setting of the spec (repeatable)", collectSetting, {})
+  return withSettings(withJson(command))
     .addOption(
       new Option("--device <which>", "auto: a real GPU where there is one; software: the embedded device")
         .choices(["auto", "software"])

@@ -225,6 +225,13 @@ function checkSlots(slots: readonly StatePlace[], checkpoint: Checkpoint): void 
   const surplus = [...checkpoint.tensors.keys()].filter((name) => name.indexOf("@") > 0 && !wanted.has(name));
   const [first] = missing.length > 0 ? missing.map((place) => place.name) : surplus;
   if (first === undefined) return;
+  if (![...checkpoint.tensors.keys()].some((name) => name.includes("@"))) {
+    throw new KilnError(
+      "user",
+      `${checkpoint.path} holds parameters alone, no state of an optimizer: there is no run to go on with`,
+      `start a run from it: --init ${checkpoint.path}`,
+    );
+  }
   throw new KilnError(
     "user",
     `${checkpoint.path} was trained with another optimizer: \`${first}\` is ${missing.length > 0 ? "missing from it" : "unknown to the spec"}`,

@@ -287,9 +287,9 @@ describe("createTrainer", () => {
     await trainer.save(path);
     await trainer.dispose();
     const resume = await loadCheckpoint(path);
-    const message = async (other: Program, seed = 8) => {
+    const message = async (other: Program, seed = 8, from = resume) => {
       const error = await failure(() =>
-        createTrainer(other, kiln, { seed, batches: lineBatches(4), resume }),
+        createTrainer(other, kiln, { seed, batches: lineBatches(4), resume: from }),
       );
       return error.message.replaceAll(path, "F");
     };
@@ -310,6 +310,11 @@ describe("createTrainer", () => {
     );
     expect(await message(parameters(() => ({ slots: {} })))).toBe(
       "F was trained with another optimizer: `line.weight@momentum` is unknown to the spec",
+    );
+    // As an import leaves it.
+    const tensors = new Map([...resume.tensors].filter(([name]) => !name.includes("@")));
+    expect(await message(program, 8, { ...resume, tensors })).toBe(
+      "F holds parameters alone, no state of an optimizer: there is no run to go on with",
     );
     expect(await message(program, 7)).toBe("F was trained with the seed 8, not 7");
     const { train, ...entries } = program.entries;
