@@ -36,7 +36,7 @@ export async function readFixture(name: string): Promise<Fixture> {
     fileURLToPath(new URL(`./fixtures/${name}.safetensors`, import.meta.url)),
   );
   const tensors = new Map<string, FixtureTensor>();
-  for (const [path, stored] of file.tensors) tensors.set(path, await readTensor(stored));
+  for (const [path, stored] of file.tensors) tensors.set(path, await readFixtureTensor(stored));
   const under = (prefix: string, rename: (name: string) => string) =>
     new Map(
       [...tensors]
@@ -58,7 +58,8 @@ export async function readFixture(name: string): Promise<Fixture> {
   };
 }
 
-async function readTensor(stored: StoredTensor): Promise<FixtureTensor> {
+/** All of a tensor in memory. */
+export async function readFixtureTensor(stored: StoredTensor): Promise<FixtureTensor> {
   const pieces: Uint8Array[] = [];
   for await (const piece of stored.read()) pieces.push(piece);
   const bytes = Uint8Array.from(Buffer.concat(pieces)).buffer;
