@@ -58,10 +58,13 @@ export function kernelIdentity(kernel: Kernel): string {
           (sweep) =>
             sweep.reductions.map((r) => `${r.name} ${r.op} ${r.dtype} ${number(r.body)}`).join(",") +
             "/" +
-            stores(sweep.stores),
+            stores(sweep.stores) +
+            (sweep.columns.length === 0 ? "" : `/${stores(sweep.columns)}`),
         );
         const join = kernel.subgroups === undefined ? "" : ` subgroups ${kernel.subgroups.least}`;
-        return `${number(kernel.row)} ${number(kernel.inner)} ${kernel.vector} ${kernel.invocationsPerRow}${join} ${sweeps.join("|")} ${stores(kernel.rowStores)}`;
+        const { blocks } = kernel;
+        const blocked = blocks === undefined ? "" : ` blocks ${number(blocks.block)} ${blocks.rows}`;
+        return `${number(kernel.row)} ${number(kernel.inner)} ${kernel.vector} ${kernel.invocationsPerRow}${join}${blocked} ${sweeps.join("|")} ${stores(kernel.rowStores)}`;
       }
       case "matmul": {
         const axes = [kernel.batch, kernel.m, kernel.n, kernel.k].map(number).join(" ");

@@ -58,6 +58,18 @@ export interface Sweep {
   readonly reductions: readonly Reduction[];
   /** Elements stored on the way: they may use the results of earlier sweeps. */
   readonly stores: readonly Store[];
+  /**
+   * Sums down the columns of a block, taken on the way: in every row of the block the value is added to the element at `index`,
+   * over block and inner.
+   */
+  readonly columns: readonly Store[];
+}
+
+/** Neighbouring rows that one invocation, or one workgroup where several share a row, walks in ascending order. */
+export interface RowBlocks {
+  readonly block: AxisExpr;
+  /** Rows in each block; the last block may have fewer. */
+  readonly rows: number;
 }
 
 /** Rows that are reduced: each row is walked one or more times along the inner axis (softmax: max, sum, write). */
@@ -65,6 +77,8 @@ export interface RowKernel extends KernelBase {
   readonly kind: "row";
   readonly row: AxisExpr;
   readonly inner: AxisExpr;
+  /** Where sums down the columns are taken on the way; undefined: every row on its own. Rows then do not run four at a time. */
+  readonly blocks: RowBlocks | undefined;
   /** Which axis runs four at a time. The vectorised axis has multiple 4. */
   readonly vector: "row" | "inner" | "none";
   /** Invocations of a workgroup that share one row, joined by a tree in workgroup memory; 1: a row an invocation. */
@@ -269,7 +283,7 @@ export function storesOf(kernel: PartKernel): readonly Store[] {
     case "matmul":
       return kernel.stores;
     case "row":
-      return [...kernel.sweeps.flatMap((sweep) => sweep.stores), ...kernel.rowStores];
+      return [...kernel.sweeps.flatMap((sweep) => [...sweep.stores, ...sweep.columns]), ...kernel.rowStores];
     case "score_sum":
       return kernel.sums.flatMap((sum) => sum.stores);
     case "stream":

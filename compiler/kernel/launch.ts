@@ -49,8 +49,10 @@ function invocationsOf(kernel: Kernel): number {
         Math.ceil(kernel.axis.extent / (kernel.width * kernel.vectorsPerInvocation * kernel.workgroupSize)) *
         kernel.workgroupSize
       );
-    case "row":
-      return (kernel.row.extent / (kernel.vector === "row" ? 4 : 1)) * kernel.invocationsPerRow;
+    case "row": {
+      const units = kernel.blocks?.block.extent ?? kernel.row.extent / (kernel.vector === "row" ? 4 : 1);
+      return units * kernel.invocationsPerRow;
+    }
     case "matmul": {
       const { m, n } = kernel.block ?? kernel.tile;
       const places = kernel.batch.extent * Math.ceil(kernel.m.extent / m) * Math.ceil(kernel.n.extent / n);

@@ -1,5 +1,6 @@
 import type { NodeId } from "../graph/index.ts";
 import { type AxisExpr, type Expr, KernelBuilder, type ReduceKind, walk } from "../kernel/index.ts";
+import { type ColumnBlocks, columnBlocksOf } from "./columns.ts";
 import { Lowering } from "./lower.ts";
 import { isReduction, matmulAxes, type WorkGraph } from "./work-graph.ts";
 
@@ -101,6 +102,20 @@ export function reductionBody(
   return { op: captured.op, body: captured.body(b.delinearize(inner, captured.extents)) };
 }
 
+/** The term of a sum down columns, made in blocks of rows, at (row, inner) of the rows that it sums. */
+export function columnTerm(
+  work: WorkGraph,
+  lowering: Lowering,
+  id: NodeId,
+  blocks: ColumnBlocks,
+  row: Expr,
+  inner: Expr,
+): Expr {
+  const { b } = lowering;
+  const column = b.addIndex(b.scaleIndex(b.floorDiv(row, blocks.rows), blocks.length), inner);
+  return reductionBody(work, lowering, id, column, b.modulo(row, blocks.rows)).body;
+}
+
 /**
  * Says where each realized node would read its sources, for every kernel domain it may run in. Each node is lowered once a
  * domain; the answer is found from index expressions alone, so any reshape or transposition that keeps elements in
@@ -183,6 +198,18 @@ export class Domains {
     const domain = this.#rowDomain(shape);
     const body = () => reductionBody(this.#work, this.#lowering, id, domain.rowIndex, domain.innerIndex).body;
     return this.#remember(`reduction:${id}:${shape.key}`, body, domain.full, domain.rowIndex);
+  }
+
+  /** A sum down columns, made in blocks of rows, over the rows that it sums. */
+  columns(id: NodeId, shape: RowShape): ReadonlyMap<NodeId, ReadPlace> {
+    const domain = this.#rowDomain(shape);
+    const blocks = columnBlocksOf(this.#work, id)!;
+    return this.#remember(
+      `columns:${id}:${shape.key}`,
+      () => columnTerm(this.#work, this.#lowering, id, blocks, domain.rowIndex, domain.innerIndex),
+      domain.full,
+      domain.rowIndex,
+    );
   }
 
   #computeAt(id: NodeId, index: Expr): Expr {

@@ -1,5 +1,6 @@
 import type { Node, NodeId } from "../graph/index.ts";
 import { Barriers } from "./barriers.ts";
+import { type ColumnBlocks, columnBlocksOf } from "./columns.ts";
 import { Domains, producersOf, type ReadPlace, type RowShape, rowShapeOf } from "./domain.ts";
 import type { FusionRule } from "./rules.ts";
 import { lowerStream, ONE_BY_ONE } from "./stream-lowering.ts";
@@ -17,6 +18,8 @@ export interface Group {
   rowShape: RowShape | undefined;
   /** Of a matmul: the sum of its right operand over the contraction, a bias gradient for instance. Also a vertex. */
   rhsSum: NodeId | undefined;
+  /** Of a kernel of rows: the blocks in which it sums down columns on its way. */
+  columnBlocks: ColumnBlocks | undefined;
   /** By which its vertices came together. */
   readonly rules: Set<FusionRule>;
   /** Groups that must run before. */
@@ -122,6 +125,7 @@ class Merger {
   readonly #reductionsByKey = new Map<string, Group[]>();
   readonly #mapsByCount = new Map<number, Group[]>();
   readonly #reductionsByRows = new Map<number, Group[]>();
+  readonly #reductionsByLength = new Map<number, Group[]>();
   #position = 0;
 
   constructor(work: WorkGraph, realized: ReadonlySet<NodeId>, streams: Streams, options: FusionOptions) {
@@ -211,6 +215,7 @@ class Merger {
       count: this.#work.count(id),
       rowShape: kind === "row" ? rowShapeOf(this.#work, id) : undefined,
       rhsSum: undefined,
+      columnBlocks: undefined,
       rules: new Set(isSink ? ["attention"] : []),
       before: new Set(),
       firstPosition: this.#position,
@@ -286,6 +291,7 @@ class Merger {
   #addReduction(group: Group): void {
     push(this.#reductionsByKey, group.rowShape!.key, group);
     push(this.#reductionsByRows, group.rowShape!.rows, group);
+    push(this.#reductionsByLength, group.rowShape!.length, group);
   }
 
   #add(group: Group, id: NodeId): void {
@@ -307,7 +313,9 @@ class Merger {
       if (group !== undefined) groups.add(group);
     }
     const vertical = [...groups].sort((a, b) => b.firstPosition - a.firstPosition);
-    if (!this.#rules.has("beside")) return vertical;
+    // Kernels of rows that it is a sum down the columns of come first: beside one it would run down columns again.
+    const ofRows = this.#rules.has("columns") ? this.#rowsAcross(id) : [];
+    if (!this.#rules.has("beside")) return [...ofRows, ...vertical];
     const shape = rowShapeOf(this.#work, id);
     const isReduction = isHero(this.#work.node(id));
     const beside = isReduction && shape !== undefined ? (this.#reductionsByKey.get(shape.key) ?? []) : [];
@@ -324,7 +332,22 @@ class Merger {
       .reverse();
     // A fill can go anywhere: spread over equal kernels, it leaves them equal.
     if (isFill) besideMaps.sort((a, b) => a.vertices.length - b.vertices.length);
-    return [...vertical, ...sharing.reverse(), ...besideMaps, ...this.#rowsBeside(id)];
+    return [...ofRows, ...vertical, ...sharing.reverse(), ...besideMaps, ...this.#rowsBeside(id)];
+  }
+
+  /** The latest kernels of the rows that a sum in blocks of rows goes across, where they have some of its terms' tensors at hand. */
+  #rowsAcross(id: NodeId): readonly Group[] {
+    const columns = columnBlocksOf(this.#work, id);
+    if (columns === undefined) return [];
+    return (this.#reductionsByLength.get(columns.length) ?? [])
+      .filter(
+        (group) =>
+          isAcross(group, columns) &&
+          (this.#sharesBigSource(group, id) ||
+            this.#sources.get(id)!.some((source) => this.groupOf.get(source) === group)),
+      )
+      .slice(-4)
+      .reverse();
   }
 
   /** A few elements made of states and inputs alone, a learning rate say, need no kernel of their own beside as many rows. */
@@ -359,6 +382,7 @@ class Merger {
       return refuse("the kernel of both was wrong on this device");
     const fit = this.#fits(group, id);
     if (fit !== true) return refuse(fit);
+    const columns = columnBlocksOf(this.#work, id);
     const rule = this.#ruleOf(group, id);
     if (!this.#rules.has(rule)) return refuse(`the rule \`${rule}\` is switched off`);
     for (const source of this.#sources.get(id)!) {
@@ -378,6 +402,7 @@ class Merger {
       group.rowShape = rowShapeOf(this.#work, id);
       this.#addReduction(group);
     }
+    if (columns !== undefined && isAcross(group, columns)) group.columnBlocks = columns;
     this.#add(group, id);
     group.rules.add(rule);
     return true;
@@ -386,6 +411,8 @@ class Merger {
   /** The rule by which `id` would join the group. */
   #ruleOf(group: Group, id: NodeId): FusionRule {
     if (this.#streams.sinks.has(id)) return "attention";
+    const columns = columnBlocksOf(this.#work, id);
+    if (columns !== undefined && isAcross(group, columns)) return "columns";
     if (!this.#sources.get(id)!.some((source) => this.groupOf.get(source) === group)) return "beside";
     if (group.vertices.some((vertex) => this.#work.node(vertex).op === "einsum")) return "epilogue";
     return group.kind === "row" || isHero(this.#work.node(id)) ? "rows" : "elementwise";
@@ -421,8 +448,14 @@ class Merger {
         }
         return this.#allAt(group, this.#domains.reduction(id, shape!), () => "full");
       }
-      if (group.rowShape!.key !== shape!.key) return "the rows differ";
       if (group.vertices.some((v) => work.node(v).op === "einsum")) return "the rows differ";
+      const columns = columnBlocksOf(work, id);
+      if (columns !== undefined && isAcross(group, columns)) {
+        if (group.columnBlocks !== undefined && group.columnBlocks.rows !== columns.rows)
+          return "the blocks of rows differ";
+        return this.#allAt(group, this.#domains.columns(id, group.rowShape!), (v) => this.#levelIn(group, v));
+      }
+      if (group.rowShape!.key !== shape!.key) return "the rows differ";
       return this.#allAt(group, this.#domains.reduction(id, shape!), (v) => this.#levelIn(group, v));
     }
     const count = work.count(id);
@@ -490,10 +523,23 @@ class Merger {
       for (const source of this.#sources.get(member)!) if (!members.has(source)) bound.add(source);
       const escapes = (this.#readers.get(member) ?? []).some((reader) => !members.has(reader));
       const replaced = this.#countsUpdatesInPlace ? this.#work.stateReplacedBy(member) : undefined;
-      if (escapes || this.#work.isRequired(member)) bound.add(replaced ?? member);
+      if (escapes || this.#work.isRequired(member))
+        bound.add(replaced ?? this.#work.windows.get(member)?.of ?? member);
     }
     return bound.size;
   }
+}
+
+/** Whether a sum down columns in these blocks goes across the rows of a kernel. */
+function isAcross({ kind, rowShape }: Group, { blocks, rows, length }: ColumnBlocks): boolean {
+  if (kind !== "row" || rowShape === undefined || rowShape.length !== length) return false;
+  const [outer, inner] = rowShape.runs;
+  return (
+    rowShape.runs.length === 2 &&
+    !outer!.reduced &&
+    inner!.reduced &&
+    Math.ceil(rowShape.rows / rows) === blocks
+  );
 }
 
 function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {

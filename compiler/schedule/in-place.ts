@@ -130,7 +130,7 @@ function readsOnlyWhere(kernel: RemadeKernel, store: Store, source: NodeId): boo
       );
       const bodies = kernel.sweeps.flatMap((sweep) => [
         ...sweep.reductions.map((r) => r.body),
-        ...sweep.stores.flatMap((s) => [s.index, s.value]),
+        ...[...sweep.stores, ...sweep.columns].flatMap((s) => [s.index, s.value]),
       ]);
       return !isReadForRows && isOnlyAt(bodies);
     }

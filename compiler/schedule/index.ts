@@ -8,6 +8,7 @@ import { type PartKernel, partsOf, tensorsRead, tensorsWritten } from "../kernel
 import type { BufferRange, DeviceProfile, TensorPlace, Tuning } from "../program/index.ts";
 import { mergeDispatches } from "./beside.ts";
 import { chunkLongScores } from "./chunks.ts";
+import { sumColumnsInBlocks } from "./columns.ts";
 import { type Dispatch, dispatchOf } from "./dispatch.ts";
 import { dispatchValues } from "./dispatch-values.ts";
 import { type FusionPlan, fuse, type Group } from "./fuse.ts";
@@ -23,7 +24,7 @@ import type { Apart, Schedule, ScheduledStep, Unfused } from "./schedule.ts";
 import { buildSegment } from "./segment.ts";
 import { splitLongReductions, splitSums, splitWideConcats } from "./split.ts";
 import { splitContractions } from "./split-contractions.ts";
-import { findStreams, NO_STREAMS } from "./streams.ts";
+import { findStreams, NO_STREAMS, type Streams } from "./streams.ts";
 import { orderGroups, TensorHomes } from "./tensors.ts";
 import { distrustedNodes, ONE_OP_A_KERNEL, tuned, type UnknownVariants } from "./tuning.ts";
 import { WorkGraph } from "./work-graph.ts";
@@ -73,7 +74,7 @@ export function prepare(graph: Graph, profile: DeviceProfile, options: ScheduleO
   const rules = rulesWithout(options.without ?? []);
   const chunked = options.fuse && rules.has("chunks") ? chunkLongScores(graph) : graph;
   const masked = options.fuse && rules.has("masked_sums") ? maskFewRows(chunked) : chunked;
-  return splitGraph(masked, profile, options.fuse, rules.has("attention"));
+  return splitGraph(masked, profile, options.fuse, rules);
 }
 
 /**
@@ -154,8 +155,13 @@ function planDispatches(
 }
 
 /** The graph with reductions and concatenations as kernels can take them; sums that a walk over scores takes stay whole. */
-function splitGraph(graph: Graph, profile: DeviceProfile, fuses: boolean, attends: boolean): Graph {
-  const walks = fuses && attends;
+function splitGraph(
+  graph: Graph,
+  profile: DeviceProfile,
+  fuses: boolean,
+  rules: ReadonlySet<FusionRule>,
+): Graph {
+  const walks = fuses && rules.has("attention");
   const maxBindings = profile.maxStorageBuffersPerShaderStage;
   let walked = graph;
   let streams = walks ? findStreams(new WorkGraph(graph), maxBindings) : NO_STREAMS;
@@ -164,9 +170,15 @@ function splitGraph(graph: Graph, profile: DeviceProfile, fuses: boolean, attend
     streams = findStreams(new WorkGraph(walked), maxBindings);
   }
   const isWalked = (id: NodeId) => streams.sinks.has(id) || streams.scores.has(id);
-  const pieces = fuses ? splitContractions(walked, profile, isWalked) : walked;
-  const stillWhole = pieces === walked || !walks ? streams : findStreams(new WorkGraph(pieces), maxBindings);
-  return splitWideConcats(splitLongReductions(pieces, profile, stillWhole.sinks), maxBindings - 1);
+  const inBlocks = fuses && rules.has("columns") ? sumColumnsInBlocks(walked, profile, isWalked) : walked;
+  const found = (from: Graph, known: Streams): Streams =>
+    from === walked || !walks ? known : findStreams(new WorkGraph(from), maxBindings);
+  const { sinks, scores } = found(inBlocks, streams);
+  const pieces = fuses
+    ? splitContractions(inBlocks, profile, (id) => sinks.has(id) || scores.has(id))
+    : inBlocks;
+  const stillWhole = pieces === inBlocks ? sinks : found(pieces, streams).sinks;
+  return splitWideConcats(splitLongReductions(pieces, profile, stillWhole), maxBindings - 1);
 }
 
 interface Plan {

@@ -12,7 +12,8 @@ import {
   walk,
 } from "../kernel/index.ts";
 import type { DeviceProfile } from "../program/index.ts";
-import { indexOf, makeRowDomain, reductionBody } from "./domain.ts";
+import { columnBlocksOf } from "./columns.ts";
+import { columnTerm, indexOf, makeRowDomain, reductionBody } from "./domain.ts";
 import type { FusionPlan, Group } from "./fuse.ts";
 import { Lowering } from "./lower.ts";
 import { provenanceOf } from "./provenance.ts";
@@ -143,19 +144,29 @@ function buildRow(context: BuildContext, group: Group): RowKernel {
   const roots = draft.roots;
   const innerGain = shape.length % 4 === 0 ? vectorGain(roots, draft.inner) : -1;
   const rowGain = shape.rows % 4 === 0 ? vectorGain(roots, draft.row) : -1;
-  const wantsRow = rowGain > 0 && rowGain > innerGain;
+  const wantsRow = rowGain > 0 && rowGain > innerGain && group.columnBlocks === undefined;
   const vector = wantsRow ? "row" : shape.length % 4 === 0 && shape.length >= 8 ? "inner" : "none";
   const built =
     vector === "none"
       ? draft
       : lowerRow(context, group, { row: vector === "row" ? 4 : 1, inner: vector === "inner" ? 4 : 1 });
-  const stored = group.vertices.filter((id) => plan.stored.has(id));
+  const stored = group.vertices.filter((id) => plan.stored.has(id) && !built.columns.has(id));
   const rowStores: Store[] = [];
-  const sweeps: { reductions: Reduction[]; stores: Store[] }[] = [];
+  const sweeps: { reductions: Reduction[]; stores: Store[]; columns: Store[] }[] = [];
   const sweepAt = (level: number) => {
-    while (sweeps.length <= level) sweeps.push({ reductions: [], stores: [] });
+    while (sweeps.length <= level) sweeps.push({ reductions: [], stores: [], columns: [] });
     return sweeps[level]!;
   };
+  const { columnBlocks } = group;
+  const blocks = columnBlocks && {
+    block: built.b.axis("block", columnBlocks.blocks),
+    rows: columnBlocks.rows,
+  };
+  for (const [id, value] of built.columns) {
+    const start = built.b.scaleIndex(blocks!.block, shape.length);
+    const index = built.b.addIndex(start, built.innerIndex);
+    sweepAt(built.levelOf(value)).columns.push({ ...targetOf(context, built.b, id, index), value });
+  }
   for (const id of group.vertices) {
     const reduction = built.reductions.get(id);
     if (reduction !== undefined) sweepAt(reduction.level).reductions.push(reduction.reduction);
@@ -170,7 +181,7 @@ function buildRow(context: BuildContext, group: Group): RowKernel {
   }
   const bodies = sweeps.flatMap((s) => [
     ...s.reductions.map((r) => r.body),
-    ...s.stores.flatMap((x) => [x.index, x.value]),
+    ...[...s.stores, ...s.columns].flatMap((x) => [x.index, x.value]),
   ]);
   const all = [...bodies, ...rowStores.flatMap((s) => [s.index, s.value])];
   const gpu = profile.deviceClass === "gpu" && vector !== "row";
@@ -184,6 +195,7 @@ function buildRow(context: BuildContext, group: Group): RowKernel {
     kind: "row",
     row: built.row,
     inner: built.inner,
+    blocks,
     vector,
     invocationsPerRow,
     subgroups: invocationsPerRow > 1 ? subgroupsOf(profile) : undefined,
@@ -191,7 +203,7 @@ function buildRow(context: BuildContext, group: Group): RowKernel {
     rowStores,
     workgroupSize,
     flops: flopsOf(bodies) * shape.rows * shape.length,
-    ...describe(context, group, all, [...sweeps.flatMap((s) => s.stores), ...rowStores]),
+    ...describe(context, group, all, [...sweeps.flatMap((s) => [...s.stores, ...s.columns]), ...rowStores]),
   };
 }
 
@@ -205,7 +217,10 @@ interface LoweredRow {
   readonly row: ReturnType<KernelBuilder["axis"]>;
   readonly inner: ReturnType<KernelBuilder["axis"]>;
   readonly rowIndex: Expr;
+  readonly innerIndex: Expr;
   readonly full: Expr;
+  /** Terms of the sums down columns. */
+  readonly columns: ReadonlyMap<NodeId, Expr>;
   readonly reductions: ReadonlyMap<NodeId, { readonly reduction: Reduction; readonly level: number }>;
   readonly roots: readonly Expr[];
   rowValue(id: NodeId): Expr;
@@ -237,8 +252,17 @@ function lowerRow(
   };
   const reductions = new Map<NodeId, { reduction: Reduction; level: number }>();
   const roots: Expr[] = [];
+  const columns = new Map<NodeId, Expr>();
+  const isColumnSum = (id: NodeId): boolean =>
+    group.columnBlocks !== undefined && columnBlocksOf(work, id) !== undefined;
   for (const id of group.vertices) {
     if (!isHero(work.node(id))) continue;
+    if (isColumnSum(id)) {
+      const term = columnTerm(work, lowering, id, group.columnBlocks!, domain.rowIndex, domain.innerIndex);
+      columns.set(id, term);
+      roots.push(term);
+      continue;
+    }
     const { op, body } = reductionBody(work, lowering, id, domain.rowIndex, domain.innerIndex);
     const name = `${op}${reductions.size}`;
     const level = levelOf(body);
@@ -250,7 +274,7 @@ function lowerRow(
   const at = (id: NodeId, index: Expr) =>
     values.get(id) ?? lowering.compute(id, b.delinearize(index, shapeOf(context, id)));
   for (const id of group.vertices) {
-    if (context.plan.stored.has(id))
+    if (context.plan.stored.has(id) && !columns.has(id))
       roots.push(at(id, work.count(id) === domain.rows ? domain.rowIndex : domain.full));
   }
   return {
@@ -258,7 +282,9 @@ function lowerRow(
     row: domain.row,
     inner: domain.inner,
     rowIndex: domain.rowIndex,
+    innerIndex: domain.innerIndex,
     full: domain.full,
+    columns,
     reductions,
     roots,
     levelOf,

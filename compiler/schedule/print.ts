@@ -99,8 +99,11 @@ export function kernelShape(kernel: Kernel): string {
   switch (kernel.kind) {
     case "map":
       return `${kernel.axis.extent}`;
-    case "row":
-      return `${kernel.row.extent} rows of ${kernel.inner.extent}`;
+    case "row": {
+      const { blocks } = kernel;
+      const rows = `${kernel.row.extent} rows of ${kernel.inner.extent}`;
+      return blocks === undefined ? rows : `${rows} in blocks of ${blocks.rows}`;
+    }
     case "matmul":
       return `${kernel.batch.extent} x ${kernel.m.extent} x ${kernel.n.extent} x ${kernel.k.extent}`;
     case "score_sum":

@@ -1,4 +1,5 @@
 import type { Node, NodeId } from "../graph/index.ts";
+import { columnBlocksOf } from "./columns.ts";
 import type { FusionRule } from "./rules.ts";
 import type { Streams } from "./streams.ts";
 import { ADDED, isHero, isRounding, isSameMemory, type WorkGraph } from "./work-graph.ts";
@@ -93,6 +94,7 @@ export function chooseRealized(
   const cost = new Float64Array(work.nodes.length);
   const reads: (readonly NodeId[])[] = [];
   const readers = fuse ? countReaders(work) : [];
+  const steps = new StepsOfOne(work, fuse);
   for (const node of byDependency(work)) {
     if (work.isStorage(node.id)) {
       cost[node.id] = 1;
@@ -114,7 +116,8 @@ export function chooseRealized(
     reads[node.id] = [...sources];
     const choose =
       fuse && !work.apart.has(node.id)
-        ? worthRealizing(work, node, own, reads[node.id]!, readers[node.id]!) || isRuledOut(work, node, rules)
+        ? worthRealizing(work, node, own, reads[node.id]!, readers[node.id]!, steps) ||
+          isRuledOut(work, node, rules)
         : !(node.op === "constant" || node.op === "iota" || isFree(node));
     const isInterior = streams.interior.has(node.id);
     if (work.isRequired(node.id) || isHero(node) || (choose && !isInterior)) realized.add(node.id);
@@ -162,6 +165,7 @@ function worthRealizing(
   cost: number,
   reads: readonly NodeId[],
   readers: ReadonlySet<NodeId>,
+  steps: StepsOfOne,
 ): boolean {
   if (node.op === "constant" || node.op === "iota") return false;
   const count = work.count(node.id);
@@ -187,6 +191,7 @@ function worthRealizing(
   if (node.type.dtype === "bool" && cost <= SHARED_COST * (isOfRounded ? 2 : 1)) return false;
   // A value made of (almost) nothing, such as a dropout mask, is cheaper made again than read.
   const bigReads = reads.filter((source) => work.count(source) * 16 >= count).length;
+  if (bigReads < 2 && steps.take(node)) return false;
   if (readers.size >= 2 && bigReads >= 1 && (cost >= SHARED_COST || bigReads >= 2)) return true;
   return cost >= BROADCAST_COST && reads.length > 0 && isBroadcast(work, node.id, count);
 }
@@ -205,6 +210,42 @@ function isRuledOut(work: WorkGraph, node: Node, rules: ReadonlySet<FusionRule>)
     (!rules.has("rows") && isReadBy(node.id, (reader) => isHero(reader) && reader.op !== "einsum")) ||
     (!rules.has("prologue") && isReadBy(node.id, (reader) => isHero(reader) && reader.op === "einsum"))
   );
+}
+
+/**
+ * Steps on the way to one node of their size, but for sums down columns: what needs them elsewhere reads that node, and a kernel
+ * of rows that takes the sums on its way makes the steps again of what it reads anyway.
+ */
+class StepsOfOne {
+  readonly #work: WorkGraph;
+  /** Nodes that nothing but sums down columns reads. */
+  readonly #forColumns: readonly boolean[];
+  readonly #taken = new Set<NodeId>();
+
+  constructor(work: WorkGraph, fuse: boolean) {
+    this.#work = work;
+    const found: boolean[] = work.nodes.map(() => false);
+    for (let id = work.nodes.length - 1; fuse && id >= 0; id--) {
+      const users = work.users[id]!;
+      const isInside = users.length > 0 && !work.isRequired(id) && !isHero(work.node(id));
+      const isRead = columnBlocksOf(work, id) !== undefined;
+      found[id] = isRead || (isInside && users.every((user) => found[user]!));
+    }
+    this.#forColumns = found;
+  }
+
+  /** Whether a node is such a step, or leads on from one. Called in dependency order, for nodes that are to be computed inside others. */
+  take({ id, inputs }: Node): boolean {
+    const work = this.#work;
+    const users = work.users[id]!;
+    const [next, ...others] = users.filter((user) => !this.#forColumns[user]!);
+    if (next === undefined || others.length > 0) return false;
+    const leadsOn = users.length > 1 || inputs.some((input) => this.#taken.has(input));
+    const node = work.node(next);
+    const isStep = leadsOn && !isHero(node) && !isMovement(node) && work.count(next) === work.count(id);
+    if (isStep) this.#taken.add(id);
+    return isStep;
+  }
 }
 
 /** The heroes and required nodes that would compute each node, if nothing else were realized (at most 4 are told apart). */

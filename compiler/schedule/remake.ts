@@ -60,9 +60,11 @@ export function remade(b: KernelBuilder, kernel: RemadeKernel, remaking: Remakin
         ...kernel,
         row: axis(kernel.row),
         inner: axis(kernel.inner),
-        sweeps: kernel.sweeps.map(({ reductions, stores }) => ({
+        blocks: kernel.blocks && { ...kernel.blocks, block: axis(kernel.blocks.block) },
+        sweeps: kernel.sweeps.map(({ reductions, stores, columns }) => ({
           reductions: reductions.map((r) => ({ ...r, body: expr(r.body) })),
           stores: stores.map(store),
+          columns: columns.map(store),
         })),
         rowStores: kernel.rowStores.map(store),
       };

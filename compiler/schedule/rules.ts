@@ -9,6 +9,8 @@ export const fusionRules = {
   prologue: "cheap operands of a matmul are computed where it reads them",
   epilogue: "elementwise ops on a contraction's result are applied before it is stored",
   sums: "the sum of a matmul's right operand over the contraction is taken inside the matmul",
+  columns:
+    "sums down the columns of what a kernel of rows reads or makes are taken there, block after block of rows",
   beside: "kernels of one size that read the same tensor, or that are small, run as one",
   attention:
     "contractions whose results are only reduced or contracted again are walked in blocks, never stored",

@@ -14,8 +14,9 @@ import { type Access, overlap, type Spans } from "./spans.ts";
 /** Kernels that can be stacked: they have an axis of independent repetitions, which becomes longer. */
 export type StackableKernel = RemadeKernel;
 
+/** Blocks of rows belong to one kernel's rows: more rows would make blocks that cross its end. */
 export function isStackable(kernel: PartKernel): kernel is StackableKernel {
-  return canBeRemade(kernel);
+  return canBeRemade(kernel) && (kernel.kind !== "row" || kernel.blocks === undefined);
 }
 
 /**

@@ -138,6 +138,7 @@ function canOverwrite(work: WorkGraph, plan: FusionPlan, group: Group, node: Nod
   if (group.kind === "map") return readsOwn((vertex, source) => plan.placeOf(vertex, source) === "full");
   const shape = group.rowShape;
   if (group.kind !== "row" || shape === undefined || shape.length === 1) return false;
+  if (group.columnBlocks !== undefined) return false;
   const isOfRow = (id: NodeId): boolean => work.count(id) === shape.rows;
   return (
     isOfRow(node) &&

@@ -46,6 +46,12 @@ export class WorkGraph {
     }
     this.#overlapping = this.#overlappingViews();
     for (const node of graph.nodes) {
+      // What one kernel sums in blocks of rows is computed into one tensor.
+      const isOfColumns = node.inputs.every((input) => this.nodes[input]!.origin.pass === COLUMNS);
+      const pieces = node.op === "concat" && isOfColumns ? this.#piecesOf(node.id) : undefined;
+      if (pieces !== undefined) this.#placePieces(node.id, pieces);
+    }
+    for (const node of graph.nodes) {
       // What a view points into is memory.
       if (node.op === "view" && this.isStorage(node.id))
         this.#required.add(this.stripReshapes(node.inputs[0]!));
@@ -250,6 +256,9 @@ export interface Window {
 
 /** The pass of nodes that are no op of the spec: their moves of data cost no kernel, fused or not. */
 export const ADDED = "schedule";
+
+/** The pass of sums over blocks of rows, which a kernel of these rows can take on its way. */
+export const COLUMNS = "columns";
 
 /** Whether a node of a stored tensor is the same memory. */
 export function isSameMemory({ op }: Node): boolean {

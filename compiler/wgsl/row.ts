@@ -1,7 +1,8 @@
-import type { AxisExpr, RowKernel } from "../kernel/index.ts";
+import type { AxisExpr, RowKernel, Store } from "../kernel/index.ts";
 import { type Accumulator, accumulatorOf } from "./accumulate.ts";
 import { Emitter, splat } from "./emitter.ts";
 import { Adopted, collectVectorLoads, collectVectorStores, type KernelBody } from "./module.ts";
+import { literal, valueType } from "./spelling.ts";
 
 /** Rows walked once or more along the inner axis; see {@link RowKernel}. */
 export function printRow(kernel: RowKernel, bound: ReadonlySet<number>): KernelBody {
@@ -13,9 +14,11 @@ export function printRow(kernel: RowKernel, bound: ReadonlySet<number>): KernelB
   const sweeps = kernel.sweeps.map((sweep) => ({
     reductions: sweep.reductions.map((r) => ({ ...r, body: adopted.expr(r.body) })),
     stores: adopted.stores(sweep.stores),
+    columns: adopted.stores(sweep.columns),
   }));
   const rowStores = adopted.stores(kernel.rowStores);
-  const stores = [...sweeps.flatMap((s) => s.stores), ...rowStores];
+  const columns = sweeps.flatMap((s) => s.columns);
+  const stores = [...sweeps.flatMap((s) => s.stores), ...columns, ...rowStores];
   const roots = [...sweeps.flatMap((s) => s.reductions.map((r) => r.body)), ...stores.map((s) => s.value)];
   const vectors = new Set(bound);
   collectVectorLoads(roots, lane, vectors);
@@ -25,44 +28,87 @@ export function printRow(kernel: RowKernel, bound: ReadonlySet<number>): KernelB
   const shared = kernel.invocationsPerRow > 1;
   const rowWidth = kernel.vector === "row" ? 4 : 1;
   const stepWidth = kernel.vector === "inner" ? 4 : 1;
-  emitter.line(`let row = ${shared ? "workgroup" : "invocation"}${rowWidth === 4 ? " * 4" : ""};`);
-  emitter.bindAxis(row, "row");
   const workgroupVariables: string[] = [];
   const step = stepWidth * kernel.invocationsPerRow;
   const start = shared ? `local${stepWidth === 4 ? " * 4" : ""}` : "0";
-
-  for (const sweep of sweeps) {
-    const width = lane === undefined ? 1 : 4;
-    const accumulators = sweep.reductions.map(accumulatorOf);
-    for (const accumulator of accumulators) for (const line of accumulator.declare(width)) emitter.line(line);
+  const alongRow = (body: () => void): void =>
     emitter.block(`for (var i = ${start}; i < ${kernel.inner.extent}; i += ${step})`, () => {
       emitter.bindAxis(inner, "i");
-      sweep.reductions.forEach((r, index) => {
-        const term = splat(emitter.emit(r.body, lane), r.dtype, width);
-        // A logsumexp names its term twice.
-        const named = r.op === "logsumexp" ? emitter.name(term, "term_") : term;
-        for (const line of accumulators[index]!.take(named, width)) emitter.line(line);
+      body();
+    });
+  // An invocation that has one column, or one vec4 of them, sums it in a variable. More would be an array that a loop indexes, which a
+  // processor's driver compiles twenty times as long and a GPU puts into memory: they are summed where they are stored.
+  const keepsColumns = step >= kernel.inner.extent;
+  const columnNames = new Map(columns.map((store, i) => [store, `column${i}`]));
+
+  const walkRow = (): void => {
+    emitter.bindAxis(row, "row");
+    for (const sweep of sweeps) {
+      const width = lane === undefined ? 1 : 4;
+      const accumulators = sweep.reductions.map(accumulatorOf);
+      for (const accumulator of accumulators)
+        for (const line of accumulator.declare(width)) emitter.line(line);
+      alongRow(() => {
+        sweep.reductions.forEach((r, index) => {
+          const term = splat(emitter.emit(r.body, lane), r.dtype, width);
+          // A logsumexp names its term twice.
+          const named = r.op === "logsumexp" ? emitter.name(term, "term_") : term;
+          for (const line of accumulators[index]!.take(named, width)) emitter.line(line);
+        });
+        for (const s of sweep.columns) {
+          const value = emitter.emit(s.value, lane);
+          const name = columnNames.get(s)!;
+          if (keepsColumns) emitter.line(`${name} = ${name} + ${splat(value, s.value.dtype, width)};`);
+          else emitter.addTo(s.tensor, s.index, value, lane);
+        }
+        for (const s of sweep.stores) emitter.store(s.tensor, s.index, emitter.emit(s.value, lane), lane);
       });
-      for (const s of sweep.stores) emitter.store(s.tensor, s.index, emitter.emit(s.value, lane), lane);
-    });
-    for (const accumulator of accumulators) {
-      for (const line of accumulator.joinLanes(kernel.vector === "inner")) emitter.line(line);
-      const own = accumulator.parts.map((part) => `${part}_all`);
-      const joined = shared ? joinWorkgroup(emitter, accumulator, own, kernel, workgroupVariables) : own;
-      emitter.line(`let ${accumulator.name} = ${accumulator.result(joined)};`);
-      emitter.bindValue(accumulator.name, accumulator.name, rowWidth);
+      for (const accumulator of accumulators) {
+        for (const line of accumulator.joinLanes(kernel.vector === "inner")) emitter.line(line);
+        const own = accumulator.parts.map((part) => `${part}_all`);
+        const joined = shared ? joinWorkgroup(emitter, accumulator, own, kernel, workgroupVariables) : own;
+        emitter.line(`let ${accumulator.name} = ${accumulator.result(joined)};`);
+        emitter.bindValue(accumulator.name, accumulator.name, rowWidth);
+      }
     }
-  }
-  const writeRow = () => {
-    // All values first: a state that one store replaces may be read by the value of another.
-    const values = rowStores.map((s) => emitter.emit(s.value, lane));
-    rowStores.forEach((s, i) => {
-      emitter.store(s.tensor, s.index, values[i]!, lane);
-    });
+    const writeRow = () => {
+      // All values first: a state that one store replaces may be read by the value of another.
+      const values = rowStores.map((s) => emitter.emit(s.value, lane));
+      rowStores.forEach((s, i) => {
+        emitter.store(s.tensor, s.index, values[i]!, lane);
+      });
+    };
+    if (rowStores.length > 0) {
+      if (shared) emitter.block("if (local == 0)", writeRow);
+      else writeRow();
+    }
   };
-  if (rowStores.length > 0) {
-    if (shared) emitter.block("if (local == 0)", writeRow);
-    else writeRow();
+
+  const { blocks } = kernel;
+  const unit = shared ? "workgroup" : "invocation";
+  if (blocks === undefined) {
+    emitter.line(`let row = ${unit}${rowWidth === 4 ? " * 4" : ""};`);
+    walkRow();
+  } else {
+    emitter.line(`let block = ${unit};`);
+    emitter.bindAxis(adopted.axis(blocks.block), "block");
+    const zero = (s: Store): string => `${valueType(s.value.dtype, stepWidth)}(${literal(s.value.dtype, 0)})`;
+    if (keepsColumns) for (const [s, name] of columnNames) emitter.line(`var ${name} = ${zero(s)};`);
+    else
+      alongRow(() => {
+        for (const s of columns) emitter.store(s.tensor, s.index, { text: zero(s), width: stepWidth }, lane);
+      });
+    emitter.line(`let end = min(block * ${blocks.rows} + ${blocks.rows}, ${kernel.row.extent});`);
+    emitter.block(`for (var row = block * ${blocks.rows}; row < end; row++)`, () => {
+      walkRow();
+      // What the rows' results were joined in is free again only when all have read it.
+      if (shared) emitter.line("workgroupBarrier();");
+    });
+    if (keepsColumns)
+      alongRow(() => {
+        for (const [s, name] of columnNames)
+          emitter.store(s.tensor, s.index, { text: name, width: stepWidth }, lane);
+      });
   }
   return { vectorTensors: vectors, emitter, wholeWorkgroups: shared, workgroupVariables };
 }
