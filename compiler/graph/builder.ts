@@ -1,5 +1,5 @@
 import { formatOrigin, invariant } from "./errors.ts";
-import { inferType, nodeOf } from "./node.ts";
+import { attributesKey, inferType, nodeOf } from "./node.ts";
 import {
   broadcastShapes,
   formatType,
@@ -38,7 +38,7 @@ export class GraphBuilder {
   /** Runs `build` with an origin: fields not given stay as they are. */
   withOrigin<T>(origin: Partial<Origin>, build: () => T): T {
     const before = this.#origin;
-    this.#origin = { ...before, ...origin };
+    this.#origin = isWhole(origin) ? origin : { ...before, ...origin };
     try {
       return build();
     } finally {
@@ -133,7 +133,9 @@ export class GraphBuilder {
       if (!live.has(node.id)) continue;
       const id = nodes.length;
       renumbered.set(node.id, id);
-      nodes.push({ ...node, id, inputs: node.inputs.map((input) => renumbered.get(input)!) });
+      // Nothing before it is gone: it stays as it is.
+      if (id === node.id) nodes.push(node);
+      else nodes.push({ ...node, id, inputs: node.inputs.map((input) => renumbered.get(input)!) });
     }
     return {
       nodes,
@@ -382,16 +384,12 @@ export class GraphBuilder {
   }
 }
 
-/** Equal for equal op, inputs and attributes. */
-function nodeKey(op: OpName, inputs: readonly NodeId[], attrs: object): string {
-  return `${op}(${inputs.join(",")})${attributeText(attrs)}`;
+function isWhole(origin: Partial<Origin>): origin is Origin {
+  const { path, at, label, pass } = origin;
+  return path !== undefined && at !== undefined && label !== undefined && pass !== undefined;
 }
 
-/** As JSON, but that it tells -0 from 0, and NaN from the infinities; every node made asks for it, so it has to be quick. */
-function attributeText(value: unknown): string {
-  if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
-  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "undefined";
-  if (Array.isArray(value)) return `[${value.map(attributeText).join(",")}]`;
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${entries.map(([name, each]) => `${JSON.stringify(name)}:${attributeText(each)}`).join(",")}}`;
+/** Equal for equal op, inputs and attributes. */
+function nodeKey<K extends OpName>(op: K, inputs: readonly NodeId[], attrs: AttrsOf<K>): string {
+  return `${op}(${inputs.join()})${attributesKey(attrs)}`;
 }

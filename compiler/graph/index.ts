@@ -11,7 +11,7 @@ export { type Evaluation, evaluate, evaluateNode, evaluateNodes } from "./evalua
 export type { ForwardGraph } from "./forward.ts";
 export { bitsOfHalf } from "./half.ts";
 export type { MemoryUse, PlannedVertex } from "./memory-use.ts";
-export { inferType, isOpName } from "./node.ts";
+export { attributesKey, inferType, isOpName } from "./node.ts";
 export { type OpTable, ops } from "./ops/index.ts";
 export type { Leaves, OpDef, VjpContext } from "./ops/op-def.ts";
 export { parse } from "./parse.ts";

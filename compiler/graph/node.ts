@@ -44,3 +44,17 @@ export function inferType<K extends OpName>(
     throw new GraphError(`${op}(${types}): ${error.message} (${formatOrigin(origin)})`);
   }
 }
+
+/** Equal for equal attributes of an op, names in any order. Every node made asks for it. */
+export function attributesKey<K extends OpName>(attrs: AttrsOf<K>): string {
+  const values: Readonly<Record<string, unknown>> = { ...attrs };
+  let key = "";
+  for (const name of Object.keys(values).sort()) key += `${name}:${valueKey(values[name])};`;
+  return key;
+}
+
+/** As JSON, but that it tells -0 from 0, and NaN from the infinities; sizes and axes are whole numbers. */
+function valueKey(value: unknown): string {
+  if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
+  return Array.isArray(value) ? value.join() : JSON.stringify(value);
+}

@@ -9,5 +9,6 @@ export * from "./expr.ts";
 export { kernelIdentity } from "./identity.ts";
 export * from "./kernel.ts";
 export { blockBytes, launchOf, MATRIX_PADDING, workgroupBytesOf } from "./launch.ts";
+export { type ExpressionKernel, retargeted } from "./retarget.ts";
 export { Rewriter } from "./rewrite.ts";
 export type { Accessor, ScalarBuilder, ScalarFn } from "./scalar-builder.ts";

@@ -2,6 +2,7 @@ import type { NodeId } from "../graph/index.ts";
 import { type AxisExpr, type Expr, KernelBuilder, type ReduceKind, walk } from "../kernel/index.ts";
 import { type ColumnBlocks, columnBlocksOf } from "./columns.ts";
 import { Lowering } from "./lower.ts";
+import { placeOf, type Structure, type Structures } from "./structure.ts";
 import { isReduction, matmulAxes, type WorkGraph } from "./work-graph.ts";
 
 /** How a kernel's rows lie in a full tensor: element `full` is the one at position `inner` of row `row`. */
@@ -117,8 +118,8 @@ export function columnTerm(
 }
 
 /**
- * Says where each realized node would read its sources, for every kernel domain it may run in. Each node is lowered once a
- * domain; the answer is found from index expressions alone, so any reshape or transposition that keeps elements in
+ * Says where each realized node would read its sources, for every kernel domain it may run in. Nodes of one structure are lowered
+ * once a domain; the answer is found from index expressions alone, so any reshape or transposition that keeps elements in
  * place is seen through.
  */
 export class Domains {
@@ -127,9 +128,14 @@ export class Domains {
   readonly #flat = new Map<number, Expr>();
   readonly #rows = new Map<string, RowDomain>();
   readonly #reads = new Map<string, ReadonlyMap<NodeId, ReadPlace>>();
+  readonly #structures: Structures;
+  readonly #structureOf = new Map<NodeId, Structure>();
+  /** By domain and structure: the place of each tensor of the structure that is read. */
+  readonly #places = new Map<string, readonly (readonly [tensor: number, place: ReadPlace])[]>();
 
-  constructor(work: WorkGraph, realized: ReadonlySet<NodeId>) {
+  constructor(work: WorkGraph, realized: ReadonlySet<NodeId>, structures: Structures) {
     this.#work = work;
+    this.#structures = structures;
     this.#lowering = new Lowering(work, realized, new KernelBuilder());
   }
 
@@ -151,31 +157,44 @@ export class Domains {
     return domain;
   }
 
-  #remember(key: string, body: () => Expr, full: Expr | undefined, row: Expr | undefined) {
+  #remember(domain: string, id: NodeId, body: () => Expr, full: Expr | undefined, row: Expr | undefined) {
+    const key = `${id}:${domain}`;
     const known = this.#reads.get(key);
     if (known !== undefined) return known;
-    const found = new Map<NodeId, ReadPlace>();
-    walk([body()], (e) => {
-      if (e.kind !== "load") return;
-      const place: ReadPlace = e.index === full ? "full" : e.index === row ? "row" : "other";
-      const before = found.get(e.tensor);
-      found.set(e.tensor, before === undefined || before === place ? place : "other");
-    });
-    this.#reads.set(key, found);
-    return found;
+    const structure = this.#structure(id);
+    const equal = `${structure.kind}:${domain}`;
+    let places = this.#places.get(equal);
+    if (places === undefined) {
+      const found = readPlaces(body(), full, row);
+      places = [...found].map(([tensor, place]) => [placeOf(structure, tensor), place] as const);
+      this.#places.set(equal, places);
+    }
+    const reads = new Map(places.map(([tensor, place]) => [structure.tensors[tensor]!, place]));
+    this.#reads.set(key, reads);
+    return reads;
+  }
+
+  #structure(id: NodeId): Structure {
+    let structure = this.#structureOf.get(id);
+    if (structure === undefined) {
+      structure = this.#structures.of([id]);
+      this.#structureOf.set(id, structure);
+    }
+    return structure;
   }
 
   /** An elementwise node over its own elements. */
   flat(id: NodeId): ReadonlyMap<NodeId, ReadPlace> {
     const index = this.#flatIndex(this.#work.count(id));
-    return this.#remember(`flat:${id}`, () => this.#computeAt(id, index), index, undefined);
+    return this.#remember("flat", id, () => this.#computeAt(id, index), index, undefined);
   }
 
   /** An elementwise node of as many elements as the domain's full tensors. */
   full(id: NodeId, shape: RowShape): ReadonlyMap<NodeId, ReadPlace> {
     const domain = this.#rowDomain(shape);
     return this.#remember(
-      `full:${id}:${shape.key}`,
+      `full:${shape.key}`,
+      id,
       () => this.#computeAt(id, domain.full),
       domain.full,
       domain.rowIndex,
@@ -186,7 +205,8 @@ export class Domains {
   row(id: NodeId, shape: RowShape): ReadonlyMap<NodeId, ReadPlace> {
     const domain = this.#rowDomain(shape);
     return this.#remember(
-      `row:${id}:${shape.key}`,
+      `row:${shape.key}`,
+      id,
       () => this.#computeAt(id, domain.rowIndex),
       undefined,
       domain.rowIndex,
@@ -197,7 +217,7 @@ export class Domains {
   reduction(id: NodeId, shape: RowShape): ReadonlyMap<NodeId, ReadPlace> {
     const domain = this.#rowDomain(shape);
     const body = () => reductionBody(this.#work, this.#lowering, id, domain.rowIndex, domain.innerIndex).body;
-    return this.#remember(`reduction:${id}:${shape.key}`, body, domain.full, domain.rowIndex);
+    return this.#remember(`reduction:${shape.key}`, id, body, domain.full, domain.rowIndex);
   }
 
   /** A sum down columns, made in blocks of rows, over the rows that it sums. */
@@ -216,6 +236,22 @@ export class Domains {
     const { shape } = this.#work.node(id).type;
     return this.#lowering.compute(id, this.#lowering.b.delinearize(index, shape));
   }
+}
+
+/** Where an expression reads its tensors, in the order in which it does first. */
+function readPlaces(
+  body: Expr,
+  full: Expr | undefined,
+  row: Expr | undefined,
+): ReadonlyMap<NodeId, ReadPlace> {
+  const found = new Map<NodeId, ReadPlace>();
+  walk([body], (e) => {
+    if (e.kind !== "load") return;
+    const place: ReadPlace = e.index === full ? "full" : e.index === row ? "row" : "other";
+    const before = found.get(e.tensor);
+    found.set(e.tensor, before === undefined || before === place ? place : "other");
+  });
+  return found;
 }
 
 /** The realized nodes whose kernels must run before a tensor can be read: none for inputs and states. */

@@ -6,6 +6,7 @@ import type { FusionRule } from "./rules.ts";
 import { lowerStream, ONE_BY_ONE } from "./stream-lowering.ts";
 import { sourcesOfSink } from "./stream-sources.ts";
 import type { Streams } from "./streams.ts";
+import { placeOf, type Structures } from "./structure.ts";
 import { isHero, isRounding, matmulAxes, type WorkGraph } from "./work-graph.ts";
 
 /** What one kernel computes. `vertices` are realized nodes in dependency order. */
@@ -79,9 +80,10 @@ export function fuse(
   work: WorkGraph,
   realized: ReadonlySet<NodeId>,
   streams: Streams,
+  structures: Structures,
   options: FusionOptions,
 ): FusionPlan {
-  const merger = new Merger(work, realized, streams, options);
+  const merger = new Merger(work, realized, streams, structures, options);
   const placed = dependencyOrder(work, realized).filter((id) => !streams.scores.has(id));
   for (const id of placed) merger.place(id, options.enabled);
   return {
@@ -117,6 +119,10 @@ class Merger {
   readonly #barriers: Barriers;
   readonly #realized: ReadonlySet<NodeId>;
   readonly #streams: Streams;
+  readonly #structures: Structures;
+  /** By structure: what a sink reads of its tensors, and whether sinks can be computed in one walk. */
+  readonly #sinkReads = new Map<number, readonly number[]>();
+  readonly #joint = new Map<number, boolean>();
   readonly #maxBindings: number;
   readonly #countsUpdatesInPlace: boolean;
   readonly #rules: ReadonlySet<FusionRule>;
@@ -127,12 +133,22 @@ class Merger {
   readonly #reductionsByRows = new Map<number, Group[]>();
   readonly #reductionsByLength = new Map<number, Group[]>();
   #position = 0;
+  /** By group, the last search among dependences that came by it: there are many, each of most of the groups. */
+  readonly #searched: number[] = [];
+  #search = 0;
 
-  constructor(work: WorkGraph, realized: ReadonlySet<NodeId>, streams: Streams, options: FusionOptions) {
+  constructor(
+    work: WorkGraph,
+    realized: ReadonlySet<NodeId>,
+    streams: Streams,
+    structures: Structures,
+    options: FusionOptions,
+  ) {
     this.#work = work;
     this.#realized = realized;
     this.#streams = streams;
-    this.#domains = new Domains(work, realized);
+    this.#structures = structures;
+    this.#domains = new Domains(work, realized, structures);
     this.#barriers = new Barriers(work, (id) => realized.has(id) && !streams.scores.has(id));
     this.#maxBindings = options.maxBindings;
     this.#countsUpdatesInPlace = options.countsUpdatesInPlace;
@@ -176,8 +192,7 @@ class Merger {
   #readsOf(id: NodeId, realized: ReadonlySet<NodeId>): ReadonlyMap<NodeId, ReadPlace> {
     const node = this.#work.node(id);
     if (this.#streams.sinks.has(id)) {
-      const sources = sourcesOfSink(this.#work, realized, this.#streams, id);
-      return new Map([...sources].map((source) => [source, "other"]));
+      return new Map(this.#sourcesOfSink(id, realized).map((source) => [source, "other"]));
     }
     const shape = rowShapeOf(this.#work, id);
     if (isHero(node) && shape !== undefined) return this.#domains.reduction(id, shape);
@@ -190,6 +205,28 @@ class Merger {
       return reads;
     }
     return this.#domains.flat(id);
+  }
+
+  #sourcesOfSink(id: NodeId, realized: ReadonlySet<NodeId>): readonly NodeId[] {
+    const structure = this.#structures.of([id]);
+    let reads = this.#sinkReads.get(structure.kind);
+    if (reads === undefined) {
+      const sources = sourcesOfSink(this.#work, realized, this.#streams, id);
+      reads = [...sources].map((source) => placeOf(structure, source));
+      this.#sinkReads.set(structure.kind, reads);
+    }
+    return reads.map((tensor) => structure.tensors[tensor]!);
+  }
+
+  /** Whether none of these sinks uses the result of another in a way that is not known before its end. */
+  #isJoint(sinks: readonly NodeId[]): boolean {
+    const { kind } = this.#structures.of(sinks);
+    let joint = this.#joint.get(kind);
+    if (joint === undefined) {
+      joint = lowerStream(this.#work, this.#realized, this.#streams, sinks, ONE_BY_ONE) !== undefined;
+      this.#joint.set(kind, joint);
+    }
+    return joint;
   }
 
   place(id: NodeId, enabled: boolean): void {
@@ -429,8 +466,7 @@ class Merger {
         return (
           !this.#sources.get(id)!.some((source) => vertices.includes(source)) || "it needs a finished sum"
         );
-      const isJoint = lowerStream(work, this.#realized, this.#streams, vertices, ONE_BY_ONE);
-      return isJoint !== undefined || "it needs a result that is known only after the walk";
+      return this.#isJoint(vertices) || "it needs a result that is known only after the walk";
     }
     if (isRounding(node) && this.#roundsSumOf(group, node)) return true;
     if (group.kind === "stream" || group.kind === "score_sum")
@@ -503,13 +539,12 @@ class Merger {
 
   /** Whether `group` waits for `target`, directly or not. */
   #dependsOn(group: Group, target: Group): boolean {
-    const seen = new Set<Group>();
+    this.#search += 1;
     const stack = [group];
-    while (stack.length > 0) {
-      const next = stack.pop()!;
+    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
       if (next === target) return true;
-      if (seen.has(next)) continue;
-      seen.add(next);
+      if (this.#searched[next.id] === this.#search) continue;
+      this.#searched[next.id] = this.#search;
       for (const before of next.before) stack.push(before);
     }
     return false;

@@ -11,9 +11,10 @@ import { chunkLongScores } from "./chunks.ts";
 import { sumColumnsInBlocks } from "./columns.ts";
 import { type Dispatch, dispatchOf } from "./dispatch.ts";
 import { dispatchValues } from "./dispatch-values.ts";
+import { KernelPatterns } from "./equal-kernels.ts";
 import { type FusionPlan, fuse, type Group } from "./fuse.ts";
 import { overwriteAtPeak } from "./in-place.ts";
-import { type BuildContext, buildKernel, type PlanTensor } from "./kernels.ts";
+import type { BuildContext, PlanTensor } from "./kernels.ts";
 import { maskFewRows } from "./mask-rows.ts";
 import { type LiveRange, planMemory } from "./memory.ts";
 import { memoryUseOf } from "./memory-use.ts";
@@ -25,6 +26,7 @@ import { buildSegment } from "./segment.ts";
 import { splitLongReductions, splitSums, splitWideConcats } from "./split.ts";
 import { splitContractions } from "./split-contractions.ts";
 import { findStreams, NO_STREAMS, type Streams } from "./streams.ts";
+import { Structures } from "./structure.ts";
 import { orderGroups, TensorHomes } from "./tensors.ts";
 import { distrustedNodes, ONE_OP_A_KERNEL, tuned, type UnknownVariants } from "./tuning.ts";
 import { WorkGraph } from "./work-graph.ts";
@@ -137,10 +139,12 @@ function planDispatches(
   const work = new WorkGraph(graph, keptApart);
   const streams = enabled && rules.has("attention") ? findStreams(work, maxBindings) : NO_STREAMS;
   const realized = chooseRealized(work, streams, enabled, maxBindings, rules);
+  const structures = new Structures(work, realized, streams);
   const planned = (countsUpdatesInPlace: boolean): Plan => {
-    const plan = fuse(work, realized, streams, { enabled, maxBindings, countsUpdatesInPlace, rules });
+    const options = { enabled, maxBindings, countsUpdatesInPlace, rules };
+    const plan = fuse(work, realized, streams, structures, options);
     const overwrites = rules.has("in_place");
-    return planKernels(work, realized, plan, profile, {
+    return planKernels(work, realized, plan, profile, structures, {
       updatesInPlace: overwrites,
       overwritesAtPeak: overwrites && enabled,
       savesMemory,
@@ -191,6 +195,7 @@ function planKernels(
   realized: ReadonlySet<NodeId>,
   plan: FusionPlan,
   profile: DeviceProfile,
+  structures: Structures,
   options: {
     readonly updatesInPlace: boolean;
     readonly overwritesAtPeak: boolean;
@@ -205,14 +210,17 @@ function planKernels(
     plan,
     homes,
     profile,
+    structures,
     extraTensors,
     tails: new Map(),
     occupied: new Set(),
   };
+  const patterns = new KernelPatterns(context);
   const kernels = orderGroups(plan, homes, options.savesMemory).flatMap((group) =>
-    (group.kind === "segment" ? buildSegment(context, group) : [buildKernel(context, group)]).map(
-      (kernel) => ({ kernel, group }),
-    ),
+    (group.kind === "segment" ? buildSegment(context, group) : [patterns.kernelOf(group)]).map((kernel) => ({
+      kernel,
+      group,
+    })),
   );
   const placed = options.overwritesAtPeak ? overwriteAtPeak(context, kernels) : kernels;
   const built = placed.map(({ kernel, group }) => dispatchOf(context, rebased(context, kernel), group));

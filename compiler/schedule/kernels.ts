@@ -1,6 +1,7 @@
 import { elementCount, formatType, type NodeId, type TensorType } from "../graph/index.ts";
 import {
   type Expr,
+  type ExpressionKernel,
   KernelBuilder,
   type KernelTensor,
   type MapKernel,
@@ -18,6 +19,7 @@ import type { FusionPlan, Group } from "./fuse.ts";
 import { Lowering } from "./lower.ts";
 import { provenanceOf } from "./provenance.ts";
 import { buildScoreSum, buildStream } from "./stream-kernel.ts";
+import type { Structures } from "./structure.ts";
 import type { TensorHomes } from "./tensors.ts";
 import {
   chooseBlock,
@@ -44,6 +46,7 @@ export interface BuildContext {
   readonly plan: FusionPlan;
   readonly homes: TensorHomes;
   readonly profile: DeviceProfile;
+  readonly structures: Structures;
   /** Filled while kernels are built. */
   readonly extraTensors: Map<number, PlanTensor>;
   /** Tensors of which kernels bind a tail of its own, by where that begins. */
@@ -52,8 +55,8 @@ export interface BuildContext {
   readonly occupied: Set<number>;
 }
 
-/** The kernel of a group. */
-export function buildKernel(context: BuildContext, group: Group): PartKernel {
+/** The kernel of a group. What is made of its expressions depends on the group's structure alone, see `equal-kernels.ts`. */
+export function buildKernel(context: BuildContext, group: Group): ExpressionKernel {
   switch (group.kind) {
     case "map":
       return buildMap(context, group);
@@ -406,21 +409,33 @@ export function describe(
   stores: readonly Store[],
   alsoRead: readonly number[] = [],
   alsoWritten: readonly number[] = [],
-): {
-  readonly name: string;
-  readonly comments: readonly string[];
-  readonly tensors: readonly KernelTensor[];
-  readonly rules: readonly string[];
-} {
-  const { work, homes, plan } = context;
+): Description {
   const loaded = new Set<number>(alsoRead);
   walk(roots, (e) => {
     if (e.kind === "load") loaded.add(e.tensor);
   });
   const written = new Set<number>([...stores.map((s) => s.tensor), ...alsoWritten]);
+  return describeBindings(
+    context,
+    group,
+    [...loaded, ...[...written].filter((id) => !loaded.has(id))],
+    written,
+  );
+}
+
+type Description = Pick<PartKernel, "name" | "comments" | "tensors" | "rules">;
+
+/** The same where it is known which tensors are bound, in this order, and which of them are written. */
+export function describeBindings(
+  context: BuildContext,
+  group: Group,
+  bound: readonly number[],
+  written: ReadonlySet<number>,
+): Description {
+  const { work, homes, plan } = context;
   const writtenBuffers = new Set([...written].map((id) => homes.bufferKeyOf(id)));
   const names = new Set<string>();
-  const tensors = [...loaded, ...[...written].filter((id) => !loaded.has(id))].map((id): KernelTensor => {
+  const tensors = bound.map((id): KernelTensor => {
     const extra = context.extraTensors.get(id);
     const type = extra?.type ?? work.node(id).type;
     const label = extra?.label ?? tensorLabel(context, id);

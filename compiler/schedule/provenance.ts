@@ -26,10 +26,10 @@ export function provenanceOf({ work, realized, plan, homes }: Planned, group: Gr
   const { streams } = plan;
   const nodes = new Set<NodeId>(group.vertices);
   const rules = new Set<FusionRule>(group.rules);
-  const visited = new Set<string>();
+  const visited = new Set<number>();
   /** `reader` is the op that computes with `id`, whatever moves it on the way. */
   const visit = (id: NodeId, reader: Node): void => {
-    const key = `${id} ${reader.id}`;
+    const key = id * work.nodes.length + reader.id;
     const isScore = streams.scores.has(id);
     if ((realized.has(id) && !isScore) || work.isStorage(id) || visited.has(key)) return;
     visited.add(key);
