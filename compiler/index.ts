@@ -257,13 +257,16 @@ interface PlannedModel {
 /** @throws ParameterTooLargeError, TensorTooLargeError */
 function planModel(model: ScaledModel, options: CompileOptions, timed: Timed): PlannedModel {
   const { profile } = options;
-  const forwardOf = (mode: "train" | "evaluate"): ForwardGraph => {
+  const forwards = new Map<ForwardMode, ForwardGraph>();
+  const forwardIn = (mode: ForwardMode): ForwardGraph => {
+    const known = forwards.get(mode);
+    if (known !== undefined) return known;
     const elaborated = timed("elaborate", () => elaborate(model, mode));
-    return { ...elaborated, graph: timed("optimize", () => simplifyForward(elaborated.graph)) };
+    const made = { ...elaborated, graph: timed("optimize", () => simplifyForward(elaborated.graph)) };
+    forwards.set(mode, made);
+    return made;
   };
-  const forward = forwardOf("train");
-  const inference = forwardOf("evaluate");
-  const layout = layoutParameters(forward.parameters, model.recipe, {
+  const layout = layoutParameters(forwardIn("train").parameters, model.recipe, {
     maxBufferBytes: Math.min(profile.maxBufferSize, profile.maxStorageBufferBindingSize),
     alignmentBytes: profile.minStorageBufferOffsetAlignment,
   });
@@ -281,9 +284,8 @@ function planModel(model: ScaledModel, options: CompileOptions, timed: Timed): P
     });
   };
   for (const name of options.entries ?? entriesOf(model)) {
-    const built = timed("training", () =>
-      check(buildEntry(name, forward, inference, model, layout, options.outputs)),
-    );
+    const forward = forwardIn(forwardModes[name]);
+    const built = timed("training", () => check(buildEntry(name, forward, model, layout, options.outputs)));
     graphs.set(name, rounded(timed("optimize", () => check(optimize(built)))));
   }
   const scheduling = {
@@ -357,10 +359,18 @@ function entriesOf(model: TypedModel): readonly EntryName[] {
   return model.outputs.length > 0 ? [...training, "evaluate", "encode"] : [...training, "evaluate"];
 }
 
+/** With dropout, or without. */
+type ForwardMode = "train" | "evaluate";
+const forwardModes: Readonly<Record<EntryName, ForwardMode>> = {
+  train: "train",
+  accumulate: "train",
+  evaluate: "evaluate",
+  encode: "evaluate",
+};
+
 function buildEntry(
   name: EntryName,
   forward: ForwardGraph,
-  inference: ForwardGraph,
   model: ScaledModel,
   layout: StateLayout,
   outputs: readonly string[] | undefined,
@@ -371,9 +381,9 @@ function buildEntry(
     case "accumulate":
       return buildAccumulateStep(forward, model.recipe, layout, gradients);
     case "evaluate":
-      return buildEvaluate(inference, layout);
+      return buildEvaluate(forward, layout);
     case "encode":
-      return buildEncode(inference, layout, outputs);
+      return buildEncode(forward, layout, outputs);
     default:
       return name satisfies never;
   }
