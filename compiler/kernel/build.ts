@@ -6,8 +6,6 @@ const I32 = { min: -(2 ** 31), max: 2 ** 31 - 1 };
 const UNBOUNDED = { min: -Infinity, max: Infinity };
 const COMPARISONS: ReadonlySet<ScalarFn> = new Set(["lt", "le", "eq", "and", "or", "not", "is_finite"]);
 
-type Bare<E> = E extends Expr ? Omit<E, "id"> : never;
-
 /** A reduction met while lowering: the caller of {@link KernelBuilder.capture} decides how its axes run. */
 export interface CapturedReduction {
   readonly op: ReduceKind;
@@ -27,18 +25,19 @@ export class KernelBuilder implements ScalarBuilder {
   #captured: CapturedReduction | undefined;
   #capturing = false;
 
-  #intern(key: string, make: () => Bare<Expr>): Expr {
+  #intern(key: string, make: (id: number) => Expr): Expr {
     const known = this.#interned.get(key);
     if (known !== undefined) return known;
-    const made = { ...make(), id: this.#nextId++ } as Expr;
+    const made = make(this.#nextId++);
     this.#interned.set(key, made);
     return made;
   }
 
   constant(dtype: DType, value: number): Expr {
     const sign = Object.is(value, -0) ? "-0" : String(value);
-    return this.#intern(`c:${dtype}:${sign}`, () => ({
+    return this.#intern(`c:${dtype}:${sign}`, (id) => ({
       kind: "constant",
+      id,
       dtype,
       value,
       min: value,
@@ -66,12 +65,19 @@ export class KernelBuilder implements ScalarBuilder {
   /** A named value computed earlier in the kernel, that differs along the axes `over`. */
   value(dtype: DType, name: string, over: readonly AxisExpr[]): Expr {
     const range = dtype === "i32" ? I32 : UNBOUNDED;
-    return this.#intern(`v:${dtype}:${name}`, () => ({ kind: "value", dtype, name, over, ...range }));
+    return this.#intern(`v:${dtype}:${name}`, (id) => ({ kind: "value", id, dtype, name, over, ...range }));
   }
 
   load(dtype: DType, tensor: number, index: Expr): Expr {
     const range = dtype === "i32" ? I32 : UNBOUNDED;
-    return this.#intern(`l:${tensor}:${index.id}`, () => ({ kind: "load", dtype, tensor, index, ...range }));
+    return this.#intern(`l:${tensor}:${index.id}`, (id) => ({
+      kind: "load",
+      id,
+      dtype,
+      tensor,
+      index,
+      ...range,
+    }));
   }
 
   call(fn: ScalarFn, ...args: readonly Expr[]): Expr {
@@ -81,10 +87,11 @@ export class KernelBuilder implements ScalarBuilder {
       if (folded !== undefined) return folded;
     }
     const dtype: DType = COMPARISONS.has(fn) ? "bool" : fn === "uniform01" ? "f32" : first.dtype;
-    const key = `f:${fn}:${args.map((a) => a.id).join(",")}`;
+    let key = `f:${fn}`;
+    for (const arg of args) key += `:${arg.id}`;
     const range =
       dtype === "i32" ? rangeOfCall(fn, args) : fn === "uniform01" ? { min: 0, max: 1 } : UNBOUNDED;
-    return this.#intern(key, () => ({ kind: "call", dtype, fn, args, ...range }));
+    return this.#intern(key, (id) => ({ kind: "call", id, dtype, fn, args, ...range }));
   }
 
   /** i32 arithmetic that the normal form can hold, and comparisons that the ranges decide. */
@@ -125,8 +132,9 @@ export class KernelBuilder implements ScalarBuilder {
     const key = `s:${condition.id}:${then.id}:${otherwise.id}`;
     const min = Math.min(then.min, otherwise.min);
     const max = Math.max(then.max, otherwise.max);
-    return this.#intern(key, () => ({
+    return this.#intern(key, (id) => ({
       kind: "select",
+      id,
       dtype: then.dtype,
       condition,
       then,
@@ -141,7 +149,7 @@ export class KernelBuilder implements ScalarBuilder {
     // Widening a half is exact, so that it comes back.
     if (dtype === "f16" && x.kind === "cast" && x.of.dtype === "f16") return x.of;
     const range = dtype !== "i32" ? UNBOUNDED : x.dtype === "bool" ? { min: 0, max: 1 } : I32;
-    return this.#intern(`k:${dtype}:${x.id}`, () => ({ kind: "cast", dtype, of: x, ...range }));
+    return this.#intern(`k:${dtype}:${x.id}`, (id) => ({ kind: "cast", id, dtype, of: x, ...range }));
   }
 
   addIndex(a: Expr, b: Expr): Expr {
@@ -159,42 +167,46 @@ export class KernelBuilder implements ScalarBuilder {
 
   /** Collects equal atoms, and rejoins `c*b * (x div b) + c * (x mod b)` into `c * x`. */
   #sum(terms: readonly Term[], constant: number): Expr {
-    const byAtom = new Map<Expr, number>();
-    for (const t of terms) byAtom.set(t.atom, (byAtom.get(t.atom) ?? 0) + t.coefficient);
-    for (const [atom, coefficient] of byAtom) {
+    const collected = collect(terms);
+    for (const part of collected) {
+      const { atom, coefficient } = part;
       if (atom.kind !== "mod" || coefficient === 0) continue;
       const quotient = this.floorDiv(atom.of, atom.by);
-      for (const [other, otherCoefficient] of byAtom) {
-        if (other !== quotient || otherCoefficient !== coefficient * atom.by) continue;
-        byAtom.delete(atom);
-        byAtom.delete(other);
-        const rest = [...byAtom].map(([a, c]) => ({ atom: a, coefficient: c }));
-        const whole = termsOf(atom.of).map((t) => ({
-          atom: t.atom,
-          coefficient: t.coefficient * coefficient,
-        }));
-        return this.#sum([...rest, ...whole], constant + constantOf(atom.of) * coefficient);
-      }
+      const other = collected.find((t) => t.atom === quotient);
+      if (other?.coefficient !== coefficient * atom.by) continue;
+      const rest = collected.filter((t) => t !== part && t !== other);
+      const whole = termsOf(atom.of).map((t) => ({
+        atom: t.atom,
+        coefficient: t.coefficient * coefficient,
+      }));
+      return this.#sum([...rest, ...whole], constant + constantOf(atom.of) * coefficient);
     }
-    const kept = [...byAtom].filter(([, c]) => c !== 0).sort(([a], [b]) => a.id - b.id);
-    if (kept.length === 0) return this.constant("i32", constant);
-    if (kept.length === 1 && constant === 0 && kept[0]![1] === 1) return kept[0]![0];
-    const key = `+:${constant}:${kept.map(([a, c]) => `${c}*${a.id}`).join(",")}`;
-    return this.#intern(key, () => {
+    const kept = collected.filter((t) => t.coefficient !== 0).sort((x, y) => x.atom.id - y.atom.id);
+    const [first] = kept;
+    if (first === undefined) return this.constant("i32", constant);
+    if (kept.length === 1 && constant === 0 && first.coefficient === 1) return first.atom;
+    let key = `+:${constant}`;
+    for (const { coefficient, atom } of kept) key += `:${coefficient}*${atom.id}`;
+    return this.#intern(key, (id) => {
       let min = constant;
       let max = constant;
-      for (const [a, c] of kept) {
-        min += c > 0 ? c * a.min : c * a.max;
-        max += c > 0 ? c * a.max : c * a.min;
+      for (const { coefficient: c, atom } of kept) {
+        min += c > 0 ? c * atom.min : c * atom.max;
+        max += c > 0 ? c * atom.max : c * atom.min;
       }
-      const sorted = kept.map(([atom, coefficient]) => ({ atom, coefficient }));
-      return { kind: "sum", dtype: "i32", terms: sorted, constant, min, max };
+      return { kind: "sum", id, dtype: "i32", terms: kept, constant, min, max };
     });
   }
 
   floorDiv(a: Expr, divisor: number): Expr {
     if (divisor === 1) return a;
-    return this.#remember(this.#quotients, a, divisor, () => this.#floorDiv(a, divisor));
+    const known = ofDivisor(this.#quotients, a);
+    let quotient = known.get(divisor);
+    if (quotient === undefined) {
+      quotient = this.#floorDiv(a, divisor);
+      known.set(divisor, quotient);
+    }
+    return quotient;
   }
 
   #floorDiv(a: Expr, divisor: number): Expr {
@@ -210,8 +222,9 @@ export class KernelBuilder implements ScalarBuilder {
     const grouped = this.#factor(a, divisor);
     if (grouped !== undefined) return this.floorDiv(grouped.whole, divisor / grouped.factor);
     const range = { min: Math.floor(a.min / divisor), max: Math.floor(a.max / divisor) };
-    return this.#intern(`/:${divisor}:${a.id}`, () => ({
+    return this.#intern(`/:${divisor}:${a.id}`, (id) => ({
       kind: "div",
+      id,
       dtype: "i32",
       of: a,
       by: divisor,
@@ -221,7 +234,13 @@ export class KernelBuilder implements ScalarBuilder {
 
   modulo(a: Expr, divisor: number): Expr {
     if (divisor === 1) return this.constant("i32", 0);
-    return this.#remember(this.#remainders, a, divisor, () => this.#modulo(a, divisor));
+    const known = ofDivisor(this.#remainders, a);
+    let remainder = known.get(divisor);
+    if (remainder === undefined) {
+      remainder = this.#modulo(a, divisor);
+      known.set(divisor, remainder);
+    }
+    return remainder;
   }
 
   #modulo(a: Expr, divisor: number): Expr {
@@ -237,29 +256,15 @@ export class KernelBuilder implements ScalarBuilder {
       const { factor, whole, rest: small } = grouped;
       return this.addIndex(this.scaleIndex(this.modulo(whole, divisor / factor), factor), small);
     }
-    return this.#intern(`%:${divisor}:${a.id}`, () => ({
+    return this.#intern(`%:${divisor}:${a.id}`, (id) => ({
       kind: "mod",
+      id,
       dtype: "i32",
       of: a,
       by: divisor,
       min: 0,
       max: divisor - 1,
     }));
-  }
-
-  /** The same few divisions are asked for at every element of every tensor of a shape. */
-  #remember(known: Map<Expr, Map<number, Expr>>, a: Expr, divisor: number, make: () => Expr): Expr {
-    let ofThis = known.get(a);
-    if (ofThis === undefined) {
-      ofThis = new Map();
-      known.set(a, ofThis);
-    }
-    let result = ofThis.get(divisor);
-    if (result === undefined) {
-      result = make();
-      ofThis.set(divisor, result);
-    }
-    return result;
   }
 
   /** a = divisor * whole + rest, where rest takes the terms that the divisor does not divide. */
@@ -406,6 +411,27 @@ function rangeOfCall(fn: ScalarFn, [a, b]: readonly Expr[]): { readonly min: num
   if (fn === "min") return { min: Math.min(a.min, b.min), max: Math.min(a.max, b.max) };
   if (fn === "max") return { min: Math.max(a.min, b.min), max: Math.max(a.max, b.max) };
   return I32;
+}
+
+/** One term for each atom, in the order in which they come first. */
+function collect(terms: readonly Term[]): Term[] {
+  const collected: Term[] = [];
+  for (const term of terms) {
+    const at = collected.findIndex((t) => t.atom === term.atom);
+    if (at < 0) collected.push(term);
+    else collected[at] = { atom: term.atom, coefficient: collected[at]!.coefficient + term.coefficient };
+  }
+  return collected;
+}
+
+/** The same few divisions are asked for at every element of every tensor of a shape. */
+function ofDivisor(known: Map<Expr, Map<number, Expr>>, of: Expr): Map<number, Expr> {
+  let results = known.get(of);
+  if (results === undefined) {
+    results = new Map();
+    known.set(of, results);
+  }
+  return results;
 }
 
 function termsOf(e: Expr): readonly Term[] {

@@ -87,7 +87,19 @@ export function walk(roots: Iterable<Expr>, visit: (e: Expr) => void): void {
   const go = (e: Expr): void => {
     if (seen.has(e)) return;
     seen.add(e);
-    for (const child of childrenOf(e)) go(child);
+    switch (e.kind) {
+      case "constant":
+      case "axis":
+        break;
+      case "sum":
+        for (const { atom } of e.terms) go(atom);
+        break;
+      case "load":
+        go(e.index);
+        break;
+      default:
+        for (const child of childrenOf(e)) go(child);
+    }
     visit(e);
   };
   for (const root of roots) go(root);

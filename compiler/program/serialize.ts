@@ -9,10 +9,7 @@ export class ProgramFormatError extends Error {
 
 /** SHA-256 (hex) of all that a program does: everything but its hash, labels and sources. */
 export function programHash(program: Omit<Program, "hash">): string {
-  const text = JSON.stringify({ ...program, hash: undefined, sources: undefined }, (key, value: unknown) =>
-    key === "label" ? undefined : sorted(value),
-  );
-  return bytesToHex(sha256(utf8ToBytes(text)));
+  return bytesToHex(sha256(utf8ToBytes(canonicalText({ ...program, hash: undefined, sources: undefined }))));
 }
 
 /** SHA-256 of a text, the first 16 hex digits: a name for what is too long to be one. */
@@ -20,10 +17,15 @@ export function shortHash(text: string): string {
   return bytesToHex(sha256(utf8ToBytes(text))).slice(0, 16);
 }
 
-/** Objects with their keys in order, so that equal programs have equal text. */
-function sorted(value: unknown): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+/** JSON without labels, the keys of objects in order: equal programs have equal text. */
+function canonicalText(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalText).join(",")}]`;
+  if (!isRecord(value)) return JSON.stringify(value) ?? "null";
+  const fields = Object.keys(value)
+    .filter((key) => key !== "label" && value[key] !== undefined)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonicalText(value[key])}`);
+  return `{${fields.join(",")}}`;
 }
 
 export function serializeProgram(program: Program): string {
