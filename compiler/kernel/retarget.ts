@@ -38,9 +38,10 @@ export function retargeted(kernel: ExpressionKernel, tensorOf: (tensor: number) 
     case "row":
       return {
         ...kernel,
-        sweeps: kernel.sweeps.map(({ reductions, stores }) => ({
+        sweeps: kernel.sweeps.map(({ reductions, stores, columns }) => ({
           reductions: reductions.map(bodied),
           stores: stores.map(store),
+          columns: columns.map(store),
         })),
         rowStores: kernel.rowStores.map(store),
       };

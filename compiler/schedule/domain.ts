@@ -225,7 +225,8 @@ export class Domains {
     const domain = this.#rowDomain(shape);
     const blocks = columnBlocksOf(this.#work, id)!;
     return this.#remember(
-      `columns:${id}:${shape.key}`,
+      `columns:${shape.key}`,
+      id,
       () => columnTerm(this.#work, this.#lowering, id, blocks, domain.rowIndex, domain.innerIndex),
       domain.full,
       domain.rowIndex,

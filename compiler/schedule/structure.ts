@@ -1,4 +1,5 @@
 import { attributesKey, type Node, type NodeId } from "../graph/index.ts";
+import { columnBlocksOf } from "./columns.ts";
 import type { Streams } from "./streams.ts";
 import type { WorkGraph } from "./work-graph.ts";
 
@@ -75,11 +76,16 @@ export class Structures {
     if (known === undefined) {
       const node = this.#work.node(id);
       known = this.numberOf(
-        `${node.op} ${node.inputs.length} ${attributesKey(node.attrs)} ${typeKey(node)} ${this.#walkOf(id)}`,
+        `${node.op} ${node.inputs.length} ${attributesKey(node.attrs)} ${typeKey(node)} ${this.#walkOf(id)}${this.#inBlocks(id)}`,
       );
       this.#classes[id] = known;
     }
     return known;
+  }
+
+  /** A sum that a kernel of rows takes in blocks, which another sum of these shapes is not. */
+  #inBlocks(id: NodeId): string {
+    return columnBlocksOf(this.#work, id) === undefined ? "" : "in blocks";
   }
 
   #classOfRead(id: NodeId): number {
