@@ -9,6 +9,7 @@ import type { Diagnostic, SourceFile } from "./diagnostics/index.ts";
 import { hasErrors } from "./diagnostics/index.ts";
 import { elaborate } from "./elaborate/index.ts";
 import { elementCount, type ForwardGraph, type Graph, print, verify } from "./graph/index.ts";
+import { type OnnxModel, type OnnxSignature, plainSignature, toOnnx } from "./onnx/index.ts";
 import { optimize, simplifyForward } from "./optimize/index.ts";
 import {
   type EntryPlan,
@@ -39,7 +40,8 @@ import {
   UnknownVariantError,
   type UnknownVariants,
 } from "./schedule/index.ts";
-import { analyze, type LoadFile, type MadeOf, type TypedModel } from "./semantics/index.ts";
+import { analyze, type LoadFile, type MadeOf, type ParseFile, type TypedModel } from "./semantics/index.ts";
+import { parse } from "./syntax/index.ts";
 import {
   buildAccumulateStep,
   buildEncode,
@@ -161,6 +163,41 @@ export function inferenceGraph(root: string, options: CheckOptions): InferenceRe
   const { model, result } = analyzeSpec(root, options);
   if (model === undefined || hasErrors(result.diagnostics)) return result;
   return { ...result, graph: simplifyForward(elaborate(model, "evaluate").graph) };
+}
+
+export interface OnnxOptions extends CheckOptions {
+  /** Outputs and heads by name. Default: all outputs. */
+  readonly outputs?: readonly string[];
+  /** What inputs, outputs and sizes are called outside. Default: as in the spec. */
+  readonly signature?: OnnxSignature;
+}
+
+export interface OnnxResult extends CheckResult {
+  /** Absent if there is an error. */
+  readonly onnx?: OnnxModel;
+}
+
+/** Translates what computes a model's outputs to ONNX, for any sizes of the data that the spec accepts. */
+export function exportOnnx(root: string, options: OnnxOptions): OnnxResult {
+  const parsed = new Map<string, ReturnType<ParseFile>>();
+  const remembering: ParseFile = (source) => {
+    const key = `${source.name}\n${source.text}`;
+    const known = parsed.get(key) ?? parse(source);
+    parsed.set(key, known);
+    return known;
+  };
+  const { model, result } = analyzeSpec(root, options, remembering);
+  if (model === undefined || hasErrors(result.diagnostics)) return result;
+  const onnx = toOnnx(
+    (data) => {
+      const sized = analyzeSpec(root, { ...options, data: { ...options.data, ...data } }, remembering);
+      return { model: sized.model, diagnostics: sized.result.diagnostics };
+    },
+    model,
+    { outputs: options.outputs, signature: options.signature ?? plainSignature, file: root },
+  );
+  if ("code" in onnx) return { ...result, diagnostics: [...result.diagnostics, onnx] };
+  return { ...result, onnx };
 }
 
 /** Compiles a spec to a program for a device. */
@@ -392,9 +429,11 @@ function buildEntry(
 function analyzeSpec(
   root: string,
   { load, library, settings, data }: CheckOptions,
+  parseFile: ParseFile = parse,
 ): { readonly model: TypedModel | undefined; readonly result: CheckResult } {
   const analysis = analyze(root, {
     loadFile: load,
+    parse: parseFile,
     ...(library !== undefined && { library }),
     ...(settings !== undefined && { settings }),
     ...(data !== undefined && {

@@ -1,10 +1,12 @@
 import type { Diagnostic, SourceFile, Span } from "../diagnostics/index.ts";
-import { type ImportItem, parse, type SpecFile } from "../syntax/index.ts";
+import type { ImportItem, ParseResult, SpecFile } from "../syntax/index.ts";
 import { importNotFound, importOutside, importTooDeep, tooManyFiles } from "./errors.ts";
 import { limits } from "./limits.ts";
 
 /** Texts by path; undefined where there is no such file. Paths use `/`. */
 export type LoadFile = (path: string) => string | undefined;
+
+export type ParseFile = (source: SourceFile) => ParseResult;
 
 export interface LoadedFile {
   readonly source: SourceFile;
@@ -27,6 +29,7 @@ export function loadFiles(
   rootPath: string,
   loadFile: LoadFile,
   library: LoadFile,
+  parse: ParseFile,
   report: (d: Diagnostic) => void,
 ): { readonly root: LoadedFile | undefined; readonly sources: readonly SourceFile[] } {
   const files = new Map<string, LoadedFile>();

@@ -4,7 +4,7 @@
 // Guarantees. Never throws, ends soon (limits.ts); a model if and only if there is no error; every size is a number.
 // Start reading at. model.ts, then analyze.ts and evaluate.ts; errors/ has the messages.
 export { type AnalysisResult, type AnalyzeOptions, analyze } from "./analyze.ts";
-export type { LoadFile } from "./files.ts";
+export type { LoadFile, ParseFile } from "./files.ts";
 export { limits } from "./limits.ts";
 export * from "./model.ts";
 export { matchesPattern } from "./parameter-patterns.ts";
