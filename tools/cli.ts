@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { compareDiagnostics, positionOf, renderDiagnostics } from "../compiler/diagnostics/index.ts";
 import { addCheckCommand } from "./commands/check.ts";
@@ -17,6 +16,7 @@ import { Console, type Streams } from "./console.ts";
 import { type ErrorReport, type ExitCode, explain, SpecFailure } from "./failure.ts";
 import type { CommonOptions } from "./options.ts";
 import { paintDiagnostics } from "./spec.ts";
+import { packageVersion } from "./version.ts";
 
 /** Ctrl-C, as shells see it: 128 + SIGINT. */
 export const interruptedExitCode = 130;
@@ -109,9 +109,4 @@ function fail(thrown: unknown, console: Console): ExitCode {
   if (report.hint !== undefined) console.note(`${cyan("  hint")}: ${report.hint}`);
   console.result({ error: report, ...details });
   return exitCode;
-}
-
-function packageVersion(): string {
-  const text: unknown = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
-  return typeof text === "object" && text !== null && "version" in text ? String(text.version) : "0";
 }
