@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { compareDiagnostics, positionOf, renderDiagnostics } from "../compiler/diagnostics/index.ts";
 import { addCheckCommand } from "./commands/check.ts";
+import { addClassifyCommand } from "./commands/classify.ts";
 import { addCompareCommand } from "./commands/compare.ts";
 import { addCompileCommand } from "./commands/compile.ts";
 import { addEncodeCommand } from "./commands/encode.ts";
@@ -57,6 +58,7 @@ export async function runCli(args: readonly string[], streams: Streams): Promise
   addCheckCommand(program, open);
   addCompileCommand(program, open);
   addEncodeCommand(program, open);
+  addClassifyCommand(program, open);
   addEvalCommand(program, open);
   addImportCommand(program, open);
   addExportCommand(program, open);

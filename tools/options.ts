@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Precision } from "../compiler/program/index.ts";
+import type { Columns } from "../runtime/data/index.ts";
 import { parseBytes } from "./terminal/units.ts";
 
 /** What every command takes. */
@@ -97,6 +98,19 @@ export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (tex
     const range = most === Number.MAX_SAFE_INTEGER ? `of ${least} or more` : `from ${least} to ${most}`;
     throw new InvalidArgumentError(`It must be a whole number ${range}.`);
   };
+}
+
+/** Of `--columns`, for commands that read labelled data. */
+export const columnsHelp =
+  "of labelled data: the column that holds the text, pair or label, for instance text=review (repeatable)";
+
+export function collectColumn(text: string, before: Columns): Columns {
+  const at = text.indexOf("=");
+  const what = text.slice(0, Math.max(at, 0));
+  const name = text.slice(at + 1).trim();
+  if ((what === "text" || what === "pair" || what === "label") && name !== "")
+    return { ...before, [what]: name };
+  throw new InvalidArgumentError("It must look like text=name, pair=name or label=name.");
 }
 
 function collectSetting(text: string, before: Readonly<Record<string, string>>): Record<string, string> {

@@ -86,6 +86,8 @@ export interface SpecCompilation {
   readonly precision?: Precision | undefined;
   readonly data?: Readonly<Record<string, number>>;
   readonly entries?: CompileOptions["entries"];
+  /** Outputs and heads that `encode` computes. Default: all outputs. */
+  readonly outputs?: readonly string[];
   /** Default: the disk. */
   readonly loader?: SourceLoader;
 }
@@ -116,6 +118,7 @@ export async function compileSpec(
     ...(options.precision !== undefined && { precision: options.precision }),
     ...(options.data !== undefined && { data: options.data }),
     ...(options.entries !== undefined && { entries: options.entries }),
+    ...(options.outputs !== undefined && { outputs: options.outputs }),
   });
   reportDiagnostics(result, console);
   options.tuning?.noteIgnored(result.ignoredTuning);

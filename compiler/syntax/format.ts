@@ -178,7 +178,8 @@ function blockKind(first: t.Token | undefined): BlockKind {
 function keyLength(line: readonly t.Token[], kind: BlockKind | undefined): number | undefined {
   const [first] = line;
   if (first === undefined || first.tokenType === t.CloseBrace) return undefined;
-  if (kind === "train") return 1;
+  // `init from` is one key.
+  if (kind === "train") return t.isA(line[1], t.From) && line[0]?.image === "init" ? 2 : 1;
   if (kind === "data") return 2;
   if (first.tokenType === t.Use) return 2;
   return first.tokenType === t.Param ? 3 : undefined;

@@ -28,6 +28,8 @@ export interface CheckpointContents {
   readonly tuning?: Tuning;
   /** Tokens by id. */
   readonly vocabulary: readonly string[];
+  /** Classes by id, where the model was trained to tell them. */
+  readonly labels?: readonly string[];
   /** How text becomes those tokens. Absent: words. */
   readonly tokenizer?: TokenizerDescription;
   readonly tensors: ReadonlyMap<string, StoredTensor>;
@@ -68,6 +70,7 @@ export async function saveCheckpoint(path: string, contents: CheckpointContents)
     ...(contents.tuning !== undefined && { tuning: JSON.stringify(contents.tuning) }),
     sources: JSON.stringify(contents.sources),
     vocabulary: JSON.stringify(contents.vocabulary),
+    ...(contents.labels !== undefined && { labels: JSON.stringify(contents.labels) }),
     ...(contents.tokenizer !== undefined && { tokenizer: JSON.stringify(contents.tokenizer) }),
   });
 }
@@ -115,6 +118,7 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
     ...(metadata.memoryBytes !== undefined && { memoryBytes: json("memoryBytes", isCount) }),
     ...(metadata.tuning !== undefined && { tuning: json("tuning", isTexts) }),
     vocabulary: json("vocabulary", isStrings),
+    ...(metadata.labels !== undefined && { labels: json("labels", isStrings) }),
     ...(metadata.tokenizer !== undefined && { tokenizer: json("tokenizer", isTokenizerDescription) }),
     tensors,
   };

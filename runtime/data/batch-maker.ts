@@ -13,7 +13,8 @@ import {
   type TextEpochs,
   wordIds,
 } from "./corpus.ts";
-import { type GivenTokenizer, openTokenizer } from "./corpus-tokenizer.ts";
+import { type GivenTokenizer, openTokenizer, vocabularySource } from "./corpus-tokenizer.ts";
+import { createOrders, exampleAt, keepTwo } from "./example-order.ts";
 import { createPairInference } from "./pair-posterior.ts";
 import {
   drawPairs,
@@ -23,8 +24,8 @@ import {
   type SentencePairs,
   writePair,
 } from "./pretraining-pairs.ts";
-import { randomAt, shuffle, stream } from "./random.ts";
-import { type PairSettings, readSettings, type TextSettings } from "./settings.ts";
+import { randomAt, stream } from "./random.ts";
+import { isLabelled, type PairSettings, readSettings, type TextSettings } from "./settings.ts";
 import type { Batch } from "./types.ts";
 
 export interface BatchMakerOptions extends GivenTokenizer {
@@ -33,6 +34,10 @@ export interface BatchMakerOptions extends GivenTokenizer {
   readonly seed: number;
   /** The model's vocabulary size, where the request's `vocab` does not say it: most entries of the vocabulary. */
   readonly vocabularySize?: number;
+  /** Labelled data: the classes by id as they are (a checkpoint's). */
+  readonly labels?: readonly string[];
+  /** Labelled data: the examples once, in their own order; rows that no example is left for have weight 0. */
+  readonly once?: boolean;
 }
 
 /** Makes any batch of a run, in any order. */
@@ -40,6 +45,10 @@ export interface BatchMaker {
   readonly vocabulary: readonly string[];
   readonly tokenizer: TokenizerDescription;
   readonly summary: string;
+  /** Labelled data: the classes by id. */
+  readonly labels?: readonly string[];
+  /** Batches that show every example of the split; absent where it has no end. */
+  readonly batchesInPass?: number;
   /** The best losses that can be reached: computed (some 0.3 s) for pairs of words from a grammar, unknown for all else. */
   best(): BestLosses | undefined;
   /** Batch `index`: a pure function of the corpus, the settings, the seed and `index`. */
@@ -61,8 +70,10 @@ const estimateExamples = 1024;
  */
 export function createBatchMaker(request: DataRequest, options: BatchMakerOptions): BatchMaker {
   const settings = readSettings(request);
+  if (isLabelled(settings))
+    throw new KilnError("usage", `${settings.kind} reads labelled examples: use \`createLabelledMaker\``);
   const limit = settings.vocabularySize ?? options.vocabularySize;
-  const tokenizer = openTokenizer(options.corpus, settings, options, limit);
+  const tokenizer = openTokenizer(vocabularySource(options.corpus), settings, options, limit);
   const epochs = encodeEpochs(options.corpus, tokenizer, options.seed, options.split);
   const maker =
     settings.kind === "PretrainingPairs"
@@ -76,28 +87,6 @@ export function createBatchMaker(request: DataRequest, options: BatchMakerOption
       }
       return maker.make(index);
     },
-  };
-}
-
-/** The order of an epoch's examples, the last two kept: a batch may span two epochs. */
-function createOrders(count: number, { seed, split }: BatchMakerOptions): (epoch: number) => Int32Array {
-  return keepTwo((epoch) => {
-    const order = Int32Array.from({ length: count }, (_, i) => i);
-    shuffle(order, randomAt(seed, stream.epochOrder, splitNumber[split], epoch));
-    return order;
-  });
-}
-
-function keepTwo<T>(make: (epoch: number) => T): (epoch: number) => T {
-  const kept = new Map<number, T>();
-  return (epoch) => {
-    let value = kept.get(epoch);
-    if (value === undefined) {
-      value = make(epoch);
-      for (const old of kept.keys()) if (kept.size > 1) kept.delete(old);
-      kept.set(epoch, value);
-    }
-    return value;
   };
 }
 
@@ -246,12 +235,6 @@ export function maskedPair(
 
 function sentence(text: EncodedText, index: number): Int32Array {
   return text.tokens.subarray(text.sentenceStarts[index]!, text.sentenceStarts[index + 1]!);
-}
-
-/** Example `place` of the endless row: which epoch, and which of that epoch's examples. */
-function exampleAt(place: number, count: number, orderOf: (epoch: number) => Int32Array) {
-  const epoch = Math.floor(place / count);
-  return { epoch, ordinal: orderOf(epoch)[place - epoch * count]! };
 }
 
 function createTextMaker(

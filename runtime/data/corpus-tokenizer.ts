@@ -24,6 +24,29 @@ export interface GivenTokenizer {
   readonly tokenizer?: TokenizerDescription;
 }
 
+/** What a vocabulary is made from. */
+export interface VocabularySource {
+  /** How often each word occurs. */
+  wordCounts(): ReadonlyMap<string, number>;
+  /** Texts with how often they count, for pieces of words. */
+  texts(): Iterable<readonly [text: string, count: number]>;
+  /** All words there are, however rare: none is left out for its frequency. */
+  readonly isClosed: boolean;
+}
+
+/** The training split of a corpus. */
+export function vocabularySource(corpus: Corpus): VocabularySource {
+  if (corpus.kind === "grammar") {
+    const counts = countGrammar(corpus);
+    return { wordCounts: () => counts, texts: () => counts, isClosed: true };
+  }
+  return {
+    wordCounts: () => countTokens(corpus.vocabularyParagraphs),
+    texts: () => corpus.vocabularyParagraphs.flat().map((sentence) => [sentence, 1] as const),
+    isClosed: false,
+  };
+}
+
 /** How the sentences of a corpus will be read: known before its vocabulary is. */
 export function describeTokenizer(
   settings: Pick<DataSettings, "tokenizer">,
@@ -34,12 +57,12 @@ export function describeTokenizer(
 }
 
 /**
- * The tokenizer for a corpus: the given one, or one whose vocabulary is made from the training split.
+ * The tokenizer for a corpus or labelled data: the given one, or one whose vocabulary is made from the training split.
  * @param limit most entries of the vocabulary: the model's vocabulary size; undefined: not known
  * @throws KilnError `user` for a vocabulary larger than the limit, and for a corpus that none can be made from
  */
 export function openTokenizer(
-  corpus: Corpus,
+  source: VocabularySource,
   settings: DataSettings,
   given: GivenTokenizer,
   limit: number | undefined,
@@ -58,9 +81,8 @@ export function openTokenizer(
   }
   const { minFrequency } = settings;
   if (description.kind === "words") {
-    const counts = corpus.kind === "text" ? countTokens(corpus.vocabularyParagraphs) : countGrammar(corpus);
     // A grammar's words are known: all enter, however few were drawn, so that every seed has the same vocabulary.
-    const vocabulary = buildVocabulary(counts, corpus.kind === "text" ? minFrequency : 1, limit);
+    const vocabulary = buildVocabulary(source.wordCounts(), source.isClosed ? 1 : minFrequency, limit);
     return createTokenizer(description, vocabulary);
   }
   if (limit === undefined) {
@@ -70,20 +92,16 @@ export function openTokenizer(
       "set `vocab` in the data line to the model's vocabulary size",
     );
   }
-  return trainTokenizer(corpus, { description, vocabularySize: limit, minFrequency });
+  return trainTokenizer(source, { description, vocabularySize: limit, minFrequency });
 }
 
 /**
  * A WordPiece tokenizer whose vocabulary is trained on the training split of a corpus.
  * @throws KilnError `user` when the size leaves no room for pieces
  */
-export function trainTokenizer(corpus: Corpus, training: WordPieceTraining): Tokenizer {
+export function trainTokenizer(source: VocabularySource, training: WordPieceTraining): Tokenizer {
   const counter = createWordCounter(training.description);
-  if (corpus.kind === "text") {
-    for (const sentence of corpus.vocabularyParagraphs.flat()) counter.add(sentence, 1);
-  } else {
-    for (const [word, count] of countGrammar(corpus)) counter.add(word, count);
-  }
+  for (const [text, count] of source.texts()) counter.add(text, count);
   return createTokenizer(training.description, trainWordPiece(counter.counts, training));
 }
 

@@ -14,7 +14,7 @@ import { type Automaton, type AutomatonBuilder, createAutomatonBuilder } from ".
  * words but the function words belong to the topic. The pronoun is the one of the subject before (`he`, `she`, `it`,
  * `they`). So a next sentence shares topic and pronoun with the one before; a random one mostly does not.
  */
-interface Topic {
+interface TopicText {
   /** singular/plural/pronoun; the n-th noun's usual verb is the n-th verb. */
   readonly subjects: readonly [string, string, string];
   /** singular/plural: object/objects object/objects adverb */
@@ -24,7 +24,7 @@ interface Topic {
   readonly places: readonly [string, string];
 }
 
-const topics: readonly Topic[] = [
+const texts: readonly TopicText[] = [
   {
     subjects: ["sailor/sailors/he", "diver/divers/she", "captain/captains/she"],
     verbs: [
@@ -67,10 +67,48 @@ const topics: readonly Topic[] = [
   },
 ];
 
-const pronouns: readonly string[] = ["he", "she", "it", "they"];
+/** A word in both numbers. */
+export interface Noun {
+  readonly singular: string;
+  readonly plural: string;
+}
+
+/** The words of a topic, which no other topic has. */
+export interface Topic {
+  /** The n-th one's usual verb is the n-th verb; `pronoun` is that of the singular. */
+  readonly subjects: readonly (Noun & { readonly pronoun: string })[];
+  readonly verbs: readonly (Noun & { readonly objects: readonly Noun[]; readonly adverb: string })[];
+  readonly adjectives: readonly string[];
+  readonly places: readonly { readonly preposition: string; readonly place: string }[];
+}
+
+export const topics: readonly Topic[] = texts.map(({ subjects, verbs, adjectives, places }) => ({
+  subjects: subjects.map((text) => {
+    const [singular = "", plural = "", pronoun = ""] = text.split("/");
+    return { singular, plural, pronoun };
+  }),
+  verbs: verbs.map((text) => {
+    const [forms = "", rest = ""] = text.split(": ");
+    const [object1 = "", object2 = "", adverb = ""] = rest.split(" ");
+    return { ...nounOf(forms), objects: [nounOf(object1), nounOf(object2)], adverb };
+  }),
+  adjectives,
+  places: places.map((text) => {
+    const [preposition = "", place = ""] = text.split(" ");
+    return { preposition, place };
+  }),
+}));
+
+function nounOf(text: string): Noun {
+  const [singular = "", plural = ""] = text.split("/");
+  return { singular, plural };
+}
+
+export const pluralPronoun = "they";
+export const pronouns: readonly string[] = ["he", "she", "it", pluralPronoun];
 const usualVerb = 0.6;
 const otherVerb = 0.2;
-const adjectiveShare = 0.3;
+export const adjectiveShare = 0.3;
 const pronounShare = 0.6;
 /** Of a topic's three subjects: some are commoner. */
 const subjectShares = [0.5, 0.3, 0.2] as const;
@@ -98,17 +136,11 @@ export function buildGrammar(): Automaton {
 
 /** @param after the boundary after a sentence whose subject is referred to by the n-th pronoun */
 function addTopic(b: AutomatonBuilder, topic: Topic, start: number, after: readonly number[]): void {
-  const verbs = topic.verbs.map((text) => {
-    const [forms = "", rest = ""] = text.split(": ");
-    const [singular = "", plural = ""] = forms.split("/");
-    const [object1 = "", object2 = "", adverb = ""] = rest.split(" ");
-    return { singular, plural, objects: [object1.split("/"), object2.split("/")], adverb };
-  });
-  const subjects = topic.subjects.map((text) => text.split("/"));
+  const { subjects, verbs } = topic;
 
   // One state for each pronoun after the verb, for each verb: all that the rest of the sentence depends on.
   const afterVerb = pronouns.map((_, p) => verbs.map((verb) => addObject(b, topic, verb, after[p]!)));
-  const they = pronouns.indexOf("they");
+  const they = pronouns.indexOf(pluralPronoun);
 
   const determined = b.state();
   const described = b.state();
@@ -116,7 +148,7 @@ function addTopic(b: AutomatonBuilder, topic: Topic, start: number, after: reado
   topic.adjectives.forEach((adjective, i) => {
     b.arc(determined, described, adjective, adjectiveShare * adjectiveShares[i]!);
   });
-  subjects.forEach(([singular = "", plural = "", pronoun = ""], n) => {
+  subjects.forEach(({ singular, plural, pronoun }, n) => {
     for (const isPlural of [false, true]) {
       const p = isPlural ? they : pronouns.indexOf(pronoun);
       const before = b.state();
@@ -141,12 +173,7 @@ function addTopic(b: AutomatonBuilder, topic: Topic, start: number, after: reado
 }
 
 /** All that follows a verb, ending at the boundary `end`. Returns the state after the verb. */
-function addObject(
-  b: AutomatonBuilder,
-  topic: Topic,
-  verb: { readonly objects: readonly (readonly string[])[]; readonly adverb: string },
-  end: number,
-): number {
+function addObject(b: AutomatonBuilder, topic: Topic, verb: Topic["verbs"][number], end: number): number {
   const beforeObject = b.state();
   const beforeAdverb = b.state();
   const afterAdverb = b.state();
@@ -157,8 +184,8 @@ function addObject(
     topic.adjectives.forEach((adjective, i) => {
       b.arc(determined, described, adjective, adjectiveShare * adjectiveShares[i]!);
     });
-    verb.objects.forEach((forms, n) => {
-      forms.forEach((noun, isPlural) => {
+    verb.objects.forEach((object, n) => {
+      [object.singular, object.plural].forEach((noun, isPlural) => {
         const probability = objectShares[n]! * (isPlural ? 1 - singular : singular);
         b.arc(determined, beforeAdverb, noun, (1 - adjectiveShare) * probability);
         b.arc(described, beforeAdverb, noun, probability);
@@ -166,8 +193,7 @@ function addObject(
     });
   }
   b.arc(beforeAdverb, afterAdverb, verb.adverb, 1);
-  for (const text of topic.places) {
-    const [preposition = "", place = ""] = text.split(" ");
+  for (const { preposition, place } of topic.places) {
     const afterPreposition = b.state();
     const beforePlace = b.state();
     b.arc(afterAdverb, afterPreposition, preposition, 1 / topic.places.length);

@@ -6,10 +6,11 @@
 export { type BatchMaker, type BatchMakerOptions, createBatchMaker } from "./batch-maker.ts";
 export type { BestLosses, Estimate } from "./best-loss.ts";
 export type { Corpus, Split } from "./corpus.ts";
-export { type GivenTokenizer, trainTokenizer } from "./corpus-tokenizer.ts";
+export { type GivenTokenizer, trainTokenizer, vocabularySource } from "./corpus-tokenizer.ts";
 export { type EncodedInput, encodeText } from "./encode-text.ts";
 export { fetchWikiText2 } from "./fetch.ts";
 export type { FetchResult } from "./fetch-archive.ts";
+export type { Columns } from "./labelled/parse-labelled.ts";
 export { grammarCorpus, type OpenOptions, openCorpus, openMaker, sourceOf } from "./open.ts";
 export { openBatches } from "./open-batches.ts";
 export {

@@ -1,11 +1,17 @@
 import type { DataRequest } from "../../compiler/program/index.ts";
+import { KilnError } from "../errors.ts";
 import type { TokenizerDescription } from "../tokenizer/index.ts";
 import { type BatchMaker, createBatchMaker } from "./batch-maker.ts";
 import type { BestLosses } from "./best-loss.ts";
 import type { Corpus, Split } from "./corpus.ts";
 import { describeTokenizer, type GivenTokenizer } from "./corpus-tokenizer.ts";
 import { buildGrammar } from "./grammar.ts";
-import { readSettings } from "./settings.ts";
+import { entailmentCorpus } from "./labelled/entailment.ts";
+import type { LabelledCorpus } from "./labelled/examples.ts";
+import { createLabelledMaker } from "./labelled/labelled-maker.ts";
+import type { Columns } from "./labelled/parse-labelled.ts";
+import { wordRolesCorpus } from "./labelled/word-roles.ts";
+import { isLabelled, type LabelledSettings, readSettings } from "./settings.ts";
 import { type SentenceForm, sentenceForm } from "./text.ts";
 import type { BatchSource } from "./types.ts";
 
@@ -16,6 +22,12 @@ export interface OpenOptions extends GivenTokenizer {
   readonly seed: number;
   /** The model's vocabulary size, where the request's `vocab` does not say it: most entries of the vocabulary. */
   readonly vocabularySize?: number;
+  /** Labelled data: the classes by id as they are (a checkpoint's). */
+  readonly labels?: readonly string[];
+  /** Labelled data: which columns of a file hold what. */
+  readonly columns?: Columns;
+  /** Labelled data: the examples once, in their own order; rows that no example is left for have weight 0. */
+  readonly once?: boolean;
 }
 
 /** The corpus that needs no file. */
@@ -35,9 +47,31 @@ export async function openCorpus(
 
 /** Reads what `options` names and prepares it, in this thread. */
 export async function openMaker(request: DataRequest, options: OpenOptions): Promise<BatchMaker> {
-  const { corpus: path, ...rest } = options;
-  const form = sentenceForm(describeTokenizer(readSettings(request), options));
+  const { corpus: path, columns = {}, ...rest } = options;
+  const settings = readSettings(request);
+  if (isLabelled(settings))
+    return createLabelledMaker(settings, await openLabelled(settings, path, options.split, columns), rest);
+  const form = sentenceForm(describeTokenizer(settings, options));
   return createBatchMaker(request, { ...rest, corpus: await openCorpus(path, options.split, form) });
+}
+
+/** Labelled examples of a file or folder, or the generated task of their kind. */
+async function openLabelled(
+  { kind, classes }: LabelledSettings,
+  path: string | undefined,
+  split: Split,
+  columns: Columns,
+): Promise<LabelledCorpus> {
+  if (path !== undefined)
+    return (await import("./labelled/labelled-files.ts")).readLabelled(path, split, kind, columns);
+  const corpus = kind === "Classification" ? entailmentCorpus(split) : wordRolesCorpus(split);
+  const labels = corpus.labels?.length ?? 0;
+  if (labels <= classes) return corpus;
+  throw new KilnError(
+    "user",
+    `the generated task has ${labels} labels, and the model ${classes} classes`,
+    `set classes to ${labels}, or give labelled data with --corpus`,
+  );
 }
 
 /** A source that makes each batch when it is asked for, in this thread: for tests and browsers. */
@@ -58,13 +92,22 @@ export interface MakerDescription {
   readonly vocabulary: readonly string[];
   readonly tokenizer: TokenizerDescription;
   readonly summary: string;
+  readonly labels?: readonly string[];
+  readonly batchesInPass?: number;
   readonly best?: BestLosses;
 }
 
 export function describeMaker(maker: BatchMaker): MakerDescription {
-  const { vocabulary, tokenizer, summary } = maker;
+  const { vocabulary, tokenizer, summary, labels, batchesInPass } = maker;
   const best = maker.best();
-  return { vocabulary, tokenizer, summary, ...(best !== undefined && { best }) };
+  return {
+    vocabulary,
+    tokenizer,
+    summary,
+    ...(labels !== undefined && { labels }),
+    ...(batchesInPass !== undefined && { batchesInPass }),
+    ...(best !== undefined && { best }),
+  };
 }
 
 /** The parts of a source that never change. */
@@ -72,12 +115,16 @@ export function describeSource({
   vocabulary,
   tokenizer,
   summary,
+  labels,
+  batchesInPass,
   best,
 }: MakerDescription): Omit<BatchSource, "next" | "seek" | "close"> {
   return {
     vocabulary,
     tokenizer,
     summary,
+    ...(labels !== undefined && { labels }),
+    ...(batchesInPass !== undefined && { batchesInPass }),
     ...(best !== undefined && {
       bestMaskedLanguageModelLoss: best.maskedLanguageModel.mean,
       bestLosses: best,

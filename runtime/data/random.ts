@@ -12,6 +12,9 @@ export const stream = {
   mask: 2,
   epochOrder: 3,
   grammar: 4,
+  entailment: 5,
+  wordRoles: 6,
+  labelledSplit: 7,
 } as const;
 
 /** One mixing step (the finaliser of MurmurHash3, 32 bits): every input bit reaches every output bit. */

@@ -40,7 +40,27 @@ export interface TextSettings {
   readonly vocabularySize: number | undefined;
 }
 
-export type DataSettings = PairSettings | TextSettings;
+/** The settings of `Classification` and `TokenClassification`. */
+export interface LabelledSettings {
+  readonly kind: "Classification" | "TokenClassification";
+  /** Examples a batch. */
+  readonly batch: number;
+  /** Tokens an example, padding included; longer ones are cut. */
+  readonly maxLength: number;
+  readonly classes: number;
+  /** By id; empty where the data says. */
+  readonly labelNames: readonly string[];
+  /** What the training split's vocabulary is made of, where none is given. */
+  readonly tokenizer: "words" | "wordpiece";
+  readonly minFrequency: number;
+  readonly vocabularySize: number | undefined;
+}
+
+export type DataSettings = PairSettings | TextSettings | LabelledSettings;
+
+export function isLabelled(settings: DataSettings): settings is LabelledSettings {
+  return settings.kind === "Classification" || settings.kind === "TokenClassification";
+}
 
 /** Python's `round`: a half goes to the even neighbour. */
 export function roundHalfEven(x: number): number {
@@ -52,17 +72,16 @@ export function roundHalfEven(x: number): number {
 
 const known: Readonly<Record<DataSettings["kind"], readonly string[]>> = {
   PretrainingPairs: [
-    "batch",
-    "max_len",
-    "predictions",
-    "min_frequency",
-    "masking",
-    "next_sentence",
-    "vocab",
-    "tokenizer",
+    ...["batch", "max_len", "predictions", "min_frequency", "masking", "next_sentence", "vocab", "tokenizer"],
   ],
   CausalText: ["batch", "max_len", "min_frequency", "vocab", "tokenizer"],
+  Classification: ["batch", "max_len", "classes", "label_names", "min_frequency", "vocab", "tokenizer"],
+  TokenClassification: ["batch", "max_len", "classes", "label_names", "min_frequency", "vocab", "tokenizer"],
 };
+
+function isKnown(kind: string): kind is DataSettings["kind"] {
+  return Object.hasOwn(known, kind);
+}
 
 /**
  * Reads the settings of a spec's `data` line. Left out, `vocab` is 0 (no limit), `tokenizer` words, `min_frequency` is 5, `masking` static, `next_sentence` true and
@@ -71,7 +90,7 @@ const known: Readonly<Record<DataSettings["kind"], readonly string[]>> = {
  */
 export function readSettings(request: DataRequest): DataSettings {
   const { kind } = request;
-  if (kind !== "PretrainingPairs" && kind !== "CausalText") {
+  if (!isKnown(kind)) {
     throw new KilnError(
       "user",
       `there is no corpus reader named \`${kind}\``,
@@ -95,6 +114,19 @@ export function readSettings(request: DataRequest): DataSettings {
   if (kind === "CausalText") {
     const maxLength = wholeNumber(request, "max_len", 1);
     return { kind, batch, maxLength, tokenizer, minFrequency, vocabularySize };
+  }
+  if (kind === "Classification" || kind === "TokenClassification") {
+    const names = String(request.settings.label_names ?? "").split(",");
+    return {
+      kind,
+      batch,
+      maxLength: wholeNumber(request, "max_len", kind === "Classification" ? 5 : 3),
+      classes: wholeNumber(request, "classes", 1),
+      labelNames: names.map((name) => name.trim()).filter((name) => name !== ""),
+      tokenizer,
+      minFrequency: wholeNumber(request, "min_frequency", 1, 1),
+      vocabularySize,
+    };
   }
   // The shortest pair, one word each, has five tokens.
   const maxLength = wholeNumber(request, "max_len", 5);

@@ -6,7 +6,7 @@ export interface Batch {
   /** Number of the batch since the start of the run, from 0. */
   readonly index: number;
   readonly fields: Readonly<Record<string, Int32Array | Float32Array>>;
-  /** Examples (sentence pairs) in it, and their tokens without padding. */
+  /** Examples (sentence pairs) in it that count, and their tokens without padding. */
   readonly examples: number;
   readonly validTokens: number;
 }
@@ -22,6 +22,10 @@ export interface BatchSource {
   readonly tokenizer?: TokenizerDescription;
   /** What a person should know: corpus, sentences, examples, batches an epoch. */
   readonly summary: string;
+  /** Labelled data: the classes by id. */
+  readonly labels?: readonly string[];
+  /** Batches that show every example of the split; absent where it has no end. */
+  readonly batchesInPass?: number;
   /** The best masked-LM loss any model can reach on this corpus (nats), where it can be computed. */
   readonly bestMaskedLanguageModelLoss?: number;
   /** The same with its standard error, and the best next-sentence loss. */

@@ -1,6 +1,7 @@
 import type { ProgramEntry } from "../../compiler/program/index.ts";
 import { KilnError } from "../errors.ts";
 import type { Outputs } from "../execute/index.ts";
+import type { ConfusionCounts } from "./confusion.ts";
 
 /** What one training step gave. */
 export interface StepReport {
@@ -31,6 +32,10 @@ export interface EvaluationReport {
   readonly losses: Readonly<Record<string, number>>;
   /** The spec's `metric`s. */
   readonly metrics: Readonly<Record<string, number>>;
+  /** What `minimize` says. */
+  readonly objective: number;
+  /** Of a model with an output `logits`, on labelled data: how often a class (by id) was told as which. */
+  readonly confusion?: ConfusionCounts;
   readonly batches: number;
   readonly examples: number;
 }
@@ -53,22 +58,33 @@ export function scalarsOf(outputs: Outputs): Scalars {
   );
 }
 
-/** Mean of each loss over the runs that give it, by its name in the spec. */
-export function meanLosses(runs: readonly Scalars[]): Scalars {
-  return means(runs, lossPrefix);
+/**
+ * Mean of each loss over the runs that give it, by its name in the spec.
+ * @param weights what each run counts for; default: all alike
+ */
+export function meanLosses(runs: readonly Scalars[], weights?: readonly number[]): Scalars {
+  return means(runs, weights, lossPrefix);
 }
 
 /** The same of metrics. */
-export function meanMetrics(runs: readonly Scalars[]): Scalars {
-  return means(runs, metricPrefix);
+export function meanMetrics(runs: readonly Scalars[], weights?: readonly number[]): Scalars {
+  return means(runs, weights, metricPrefix);
 }
 
-function means(runs: readonly Scalars[], prefix: string): Scalars {
+function means(runs: readonly Scalars[], weights: readonly number[] | undefined, prefix: string): Scalars {
   const names = [...new Set(runs.flatMap(Object.keys))].filter((name) => name.startsWith(prefix));
   return Object.fromEntries(
     names.map((name) => {
-      const values = runs.flatMap((run) => run[name] ?? []);
-      return [name.slice(prefix.length), values.reduce((sum, value) => sum + value, 0) / values.length];
+      let sum = 0;
+      let total = 0;
+      runs.forEach((run, i) => {
+        const value = run[name];
+        if (value === undefined) return;
+        const weight = weights?.[i] ?? 1;
+        sum += weight * value;
+        total += weight;
+      });
+      return [name.slice(prefix.length), sum / total];
     }),
   );
 }

@@ -4,11 +4,11 @@ import type { Batch, BatchSource } from "../data/index.ts";
 import type { KilnDevice } from "../device/index.ts";
 import { KilnError } from "../errors.ts";
 import { createExecutor, type Executor } from "../execute/index.ts";
+import { evaluateOn } from "./evaluate.ts";
 import {
   checkFinite,
   type EvaluationReport,
   meanLosses,
-  meanMetrics,
   mostSkippedInARow,
   neverFinite,
   type Scalars,
@@ -49,7 +49,8 @@ export interface Trainer {
    */
   steps(count: number, signal?: AbortSignal): AsyncGenerator<StepReport, void, void>;
   /**
-   * Mean losses without dropout over the source's next `count` batches; changes nothing of the run.
+   * Losses, metrics and, of labelled data, how often which class was told, without dropout over the source's next `count`
+   * batches; changes nothing of the run. Steps under way are not waited for.
    * @throws KilnError `usage` for a program without an `evaluate` entry
    */
   evaluate(source: BatchSource, count: number): Promise<EvaluationReport>;
@@ -259,16 +260,8 @@ class DeviceTrainer implements Trainer {
     return skipped;
   }
 
-  async evaluate(source: BatchSource, count: number): Promise<EvaluationReport> {
-    const names = scalarOutputs(this.#program.entries.evaluate);
-    const runs: Scalars[] = [];
-    let examples = 0;
-    for (let i = 0; i < count; i++) {
-      const batch = await source.next();
-      runs.push(scalarsOf(await this.executor.run("evaluate", batch.fields, { outputs: names })));
-      examples += batch.examples;
-    }
-    return { losses: meanLosses(runs), metrics: meanMetrics(runs), batches: count, examples };
+  evaluate(source: BatchSource, count: number): Promise<EvaluationReport> {
+    return evaluateOn(this.#program, this.executor, source, count);
   }
 
   save(path: string): Promise<void> {
@@ -287,6 +280,7 @@ class DeviceTrainer implements Trainer {
         ...(program.memoryBytes !== undefined && { memoryBytes: program.memoryBytes }),
         ...(program.tuning !== undefined && { tuning: program.tuning }),
         vocabulary: this.#batches.vocabulary,
+        ...(this.#batches.labels !== undefined && { labels: this.#batches.labels }),
         ...(this.#batches.tokenizer !== undefined && { tokenizer: this.#batches.tokenizer }),
         tensors: await stateTensors(program, this.executor.memory),
       });

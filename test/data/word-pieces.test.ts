@@ -12,6 +12,7 @@ import {
   readParagraphs,
   sentenceForm,
   trainTokenizer,
+  vocabularySource,
 } from "../../runtime/data/index.ts";
 import { createTokenizer, uncasedWordPiece, wordsTokenizer } from "../../runtime/tokenizer/index.ts";
 
@@ -108,7 +109,11 @@ describe("batches of word pieces", () => {
   test("a given tokenizer counts, whatever the data line says; one too large is refused with both numbers", () => {
     const corpus = grammarCorpus();
     const cased = { ...uncasedWordPiece, lowercase: false };
-    const given = trainTokenizer(corpus, { description: cased, vocabularySize: 150, minFrequency: 1 });
+    const given = trainTokenizer(vocabularySource(corpus), {
+      description: cased,
+      vocabularySize: 150,
+      minFrequency: 1,
+    });
     const options = {
       corpus,
       split: "train",

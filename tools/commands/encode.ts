@@ -4,6 +4,7 @@ import type { EncodedTensor } from "../../runtime/train/index.ts";
 import { writeAtomically } from "../atomic-file.ts";
 import { recompile } from "../checkpoints.ts";
 import type { Console } from "../console.ts";
+import { encodeForModel, tokenLimit } from "../encode-input.ts";
 import { Failure } from "../failure.ts";
 import { type KernelOptions, withKernelOptions } from "../options.ts";
 import { renderTable } from "../terminal/table.ts";
@@ -58,25 +59,26 @@ async function encode(
   const { loadCheckpoint } = await import("../../runtime/checkpoint/index.ts");
   const { openDevice } = await import("../../runtime/device/index.ts");
   const { createEncoder } = await import("../../runtime/train/index.ts");
-  const { encodeText } = await import("../../runtime/data/index.ts");
-  const { createTokenizer, wordsTokenizer } = await import("../../runtime/tokenizer/index.ts");
   const checkpoint = await loadCheckpoint(options.checkpoint);
   const kiln = await openDevice({ prefer: options.device });
   try {
-    const program = await recompile(spec, checkpoint, console, {
+    const { tensor: wanted } = options;
+    const compilation = {
       profile: kiln.profile,
       settings: options.set,
       tuning: await chooseTuning(options.tuning, kiln, console),
       data: { batch: 1 },
       entries: ["encode"],
-    });
+    } as const;
+    const usual = await recompile(spec, checkpoint, console, compilation);
+    // A head is compiled where it is asked for.
+    const asked =
+      wanted === undefined || hasOutput(usual, wanted)
+        ? usual
+        : await recompile(spec, checkpoint, console, { ...compilation, outputs: [wanted] });
+    const program = wanted !== undefined && hasOutput(asked, wanted) ? asked : usual;
     console.note(kiln.notice);
-    const tokenizer = createTokenizer(checkpoint.tokenizer ?? wordsTokenizer, checkpoint.vocabulary);
-    const input = encodeText(tokenizer, text, second, tokenLimit(program));
-    if (input.unknown.length > 0) {
-      const unknown = tokenizer.tokens[tokenizer.unknown];
-      console.note(`not in the vocabulary, read as ${unknown}: ${[...new Set(input.unknown)].join(", ")}`);
-    }
+    const input = await encodeForModel(checkpoint, text, second, tokenLimit(program), console);
     const encoder = await createEncoder(program, kiln, checkpoint);
     try {
       const tensor = chooseOutput(await encoder.encode(input.fields), options.tensor, tokenLimit(program));
@@ -89,15 +91,8 @@ async function encode(
   }
 }
 
-/** The length the model was compiled for: the last axis of its `tokens`. */
-function tokenLimit(program: Program): number {
-  const limit = program.inputs.find((input) => input.name === "tokens")?.shape.at(-1);
-  if (limit === undefined) {
-    throw new Failure(1, {
-      message: `\`${program.name}\` takes no \`tokens\`: there is nothing to encode a text into`,
-    });
-  }
-  return limit;
+function hasOutput({ entries }: Program, name: string): boolean {
+  return entries.encode?.outputs.some((output) => output.name === `output.${name}`) === true;
 }
 
 /** @returns the output with a vector for every token of one row: [1, T, H] */

@@ -1,36 +1,62 @@
 import { dirname } from "node:path";
 import { type Command, Option } from "commander";
+import type { Program } from "../../compiler/program/index.ts";
+import type { Checkpoint } from "../../runtime/checkpoint/index.ts";
+import type { BatchSource, Columns } from "../../runtime/data/index.ts";
+import type { EvaluationReport } from "../../runtime/train/index.ts";
 import { recompile } from "../checkpoints.ts";
 import type { Console } from "../console.ts";
-import { type KernelOptions, wholeNumber, withKernelOptions } from "../options.ts";
-import { formatCount, formatLoss } from "../terminal/units.ts";
+import {
+  collectColumn,
+  columnsHelp,
+  type KernelOptions,
+  wholeNumber,
+  withKernelOptions,
+} from "../options.ts";
+import { renderTable } from "../terminal/table.ts";
+import { formatCount } from "../terminal/units.ts";
+import { classificationReport, confusionTable } from "../training/classification-report.ts";
 import { bestPossible, exampleUnit } from "../training/describe.ts";
+import { measuresOf } from "../training/measures.ts";
 import { RunFiles } from "../training/run-files.ts";
 import { chooseTuning } from "../tuning/choose-tuning.ts";
 
 interface EvalOptions extends KernelOptions {
   readonly checkpoint: string;
   readonly corpus?: string;
+  readonly columns: Columns;
   readonly split: "train" | "valid" | "test";
-  readonly batches: number;
+  readonly batches?: number;
 }
+
+/** Of text, whose parts have no end or a far one. */
+const textBatches = 16;
 
 export function addEvalCommand(program: Command, open: (options: KernelOptions) => Console): void {
   withKernelOptions(
     program.command("eval").argument("<spec>", "the .bert file that the checkpoint was trained from"),
   )
-    .summary("losses of a checkpoint on held-out text, without dropout")
+    .summary("losses, perplexity, accuracies of a checkpoint on held-out data")
+    .description(
+      "Measures a checkpoint on data it was not trained on, without dropout: losses and perplexity, the spec's metrics, and of labelled " +
+        "data accuracy, precision, recall, F1 and the confusion matrix.",
+    )
     .requiredOption("--checkpoint <file>", "what `train` wrote")
     .option(
       "--corpus <path>",
-      "a folder with wiki.valid.tokens, or a text file (default: the one trained on)",
+      "a corpus as `train` takes it: text, or labelled examples (default: the one trained on)",
     )
+    .option("--columns <what=name>", columnsHelp, collectColumn, {})
     .addOption(
       new Option("--split <split>", "which part of the corpus")
         .choices(["train", "valid", "test"])
         .default("valid"),
     )
-    .option("--batches <n>", "how many batches", wholeNumber(1), 16)
+    .option(
+      "--batches <n>",
+      `how many batches (default: ${textBatches} of text, all of a labelled set)`,
+      wholeNumber(1),
+    )
     .action(async (spec: string, options: EvalOptions) => {
       await evaluate(spec, options, open(options));
     });
@@ -39,53 +65,44 @@ export function addEvalCommand(program: Command, open: (options: KernelOptions) 
 async function evaluate(spec: string, options: EvalOptions, console: Console): Promise<void> {
   const { loadCheckpoint } = await import("../../runtime/checkpoint/index.ts");
   const { openDevice } = await import("../../runtime/device/index.ts");
-  const { createTrainer } = await import("../../runtime/train/index.ts");
+  const { createEvaluator } = await import("../../runtime/train/index.ts");
   const { openBatches } = await import("../../runtime/data/index.ts");
   const checkpoint = await loadCheckpoint(options.checkpoint);
-  const corpus = options.corpus ?? (await new RunFiles(dirname(checkpoint.path)).readStart())?.corpus;
+  const started = await new RunFiles(dirname(checkpoint.path)).readStart();
+  const corpus = options.corpus ?? started?.corpus;
+  const columns = Object.keys(options.columns).length > 0 ? options.columns : (started?.columns ?? {});
   const kiln = await openDevice({ prefer: options.device });
   try {
     const program = await recompile(spec, checkpoint, console, {
       profile: kiln.profile,
       settings: options.set,
       tuning: await chooseTuning(options.tuning, kiln, console),
+      entries: ["evaluate"],
     });
     console.say(kiln.notice);
+    const { vocabulary, tokenizer, labels } = checkpoint;
     const batches = await openBatches(program.data, {
       split: options.split,
       seed: options.seed ?? checkpoint.seed,
-      vocabulary: checkpoint.vocabulary,
-      ...(checkpoint.tokenizer !== undefined && { tokenizer: checkpoint.tokenizer }),
+      once: true,
+      columns,
+      vocabulary,
+      ...(tokenizer !== undefined && { tokenizer }),
+      ...(labels !== undefined && { labels }),
       ...(corpus !== undefined && { corpus }),
     });
     try {
       console.say(`data: ${batches.summary}`);
-      const trainer = await createTrainer(program, kiln, {
-        seed: checkpoint.seed,
-        batches,
-        resume: checkpoint,
-      });
+      const evaluator = await createEvaluator(program, kiln, checkpoint);
       try {
-        batches.seek(0);
-        const { losses, examples } = await trainer.evaluate(batches, options.batches);
-        const floors = bestPossible(program, batches);
-        console.result({
-          device: kiln.name,
-          step: checkpoint.step,
-          split: options.split,
-          examples,
-          losses,
-          bestPossible: floors,
-        });
-        const words = Object.entries(losses).map(([name, value]) => {
-          const floor = floors[name];
-          return `${name} ${console.colours.bold(formatLoss(value))}${floor === undefined ? "" : ` (best possible ${formatLoss(floor)})`}`;
-        });
-        console.say(
-          `after step ${formatCount(checkpoint.step)}: ${words.join(", ")}; ${formatCount(examples)} ${exampleUnit(program)}, no dropout`,
+        const count = Math.min(
+          options.batches ?? batches.batchesInPass ?? textBatches,
+          batches.batchesInPass ?? Number.POSITIVE_INFINITY,
         );
+        const report = await evaluator.evaluate(batches, count);
+        show({ device: kiln.name, program, checkpoint, batches, report, split: options.split }, console);
       } finally {
-        await trainer.dispose();
+        evaluator.dispose();
       }
     } finally {
       await batches.close();
@@ -93,4 +110,65 @@ async function evaluate(spec: string, options: EvalOptions, console: Console): P
   } finally {
     kiln.close();
   }
+}
+
+interface Evaluated {
+  readonly device: string;
+  readonly program: Program;
+  readonly checkpoint: Checkpoint;
+  readonly batches: BatchSource;
+  readonly report: EvaluationReport;
+  readonly split: string;
+}
+
+function show({ device, program, checkpoint, batches, report, split }: Evaluated, console: Console): void {
+  const floors = bestPossible(program, batches);
+  const perplexities = perplexitiesOf(program, report);
+  const { losses, metrics, examples, confusion } = report;
+  console.result({
+    device,
+    step: checkpoint.step,
+    split,
+    examples,
+    losses,
+    bestPossible: floors,
+    perplexity: perplexities,
+    metrics,
+    ...(confusion !== undefined && { classification: classificationReport(confusion, batches.labels) }),
+  });
+  const rows = measuresOf(report).flatMap(({ name, value }) => {
+    const floor = floors[name];
+    const perplexity = perplexities[name];
+    return [
+      [name, value.toFixed(4), floor === undefined ? "" : floor.toFixed(4)],
+      ...(perplexity === undefined
+        ? []
+        : [
+            [
+              `${name} perplexity`,
+              perplexity.toFixed(2),
+              floor === undefined ? "" : Math.exp(floor).toFixed(2),
+            ],
+          ]),
+    ];
+  });
+  const columns = [
+    { title: `${split}, after step ${formatCount(checkpoint.step)}`, align: "left" },
+    { title: "value", align: "right" },
+    ...(Object.keys(floors).length > 0 ? [{ title: "best possible", align: "right" } as const] : []),
+  ] as const;
+  console.say(`\n${renderTable(columns, rows)}`);
+  if (confusion !== undefined) console.say(`\n${confusionTable(confusion, batches.labels)}`);
+  console.say(`\n${formatCount(examples)} ${exampleUnit(program)} on ${device}, without dropout`);
+}
+
+/** e to the power of a loss over tokens: how many of them the model is torn between. Of text alone: classes have none. */
+function perplexitiesOf({ data }: Program, { losses }: EvaluationReport): Readonly<Record<string, number>> {
+  const overTokens = data.kind === "CausalText" ? Object.keys(losses) : ["mlm"];
+  return Object.fromEntries(
+    overTokens.flatMap((name) => {
+      const loss = losses[name];
+      return loss === undefined ? [] : [[name, Math.exp(loss)]];
+    }),
+  );
 }

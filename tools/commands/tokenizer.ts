@@ -55,7 +55,9 @@ export function addTokenizerCommand(program: Command, open: (options: CommonOpti
 }
 
 async function train(path: string, options: TrainOptions, console: Console): Promise<void> {
-  const { openCorpus, sentenceForm, trainTokenizer } = await import("../../runtime/data/index.ts");
+  const { openCorpus, sentenceForm, trainTokenizer, vocabularySource } = await import(
+    "../../runtime/data/index.ts"
+  );
   const { huggingFaceFiles, uncasedWordPiece } = await import("../../runtime/tokenizer/index.ts");
   const description = { ...uncasedWordPiece, lowercase: options.cased !== true };
   console.note(`reading ${path} ...`);
@@ -63,7 +65,7 @@ async function train(path: string, options: TrainOptions, console: Console): Pro
   const progress = showEntries(options.vocab, console);
   let tokenizer: Tokenizer;
   try {
-    tokenizer = trainTokenizer(corpus, {
+    tokenizer = trainTokenizer(vocabularySource(corpus), {
       description,
       vocabularySize: options.vocab,
       minFrequency: options.minFrequency,

@@ -1,31 +1,35 @@
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
-import type { Program } from "../../compiler/program/index.ts";
 import type { Checkpoint } from "../../runtime/checkpoint/index.ts";
-import type { BatchSource, GivenTokenizer } from "../../runtime/data/index.ts";
+import type { Columns } from "../../runtime/data/index.ts";
 import type { KilnDevice } from "../../runtime/device/index.ts";
-import type { EvaluationReport, Trainer } from "../../runtime/train/index.ts";
+import type { Trainer } from "../../runtime/train/index.ts";
 import type { Console } from "../console.ts";
 import { Failure } from "../failure.ts";
-import { type PlanOptions, verifyHelp, wholeNumber, withPlanOptions } from "../options.ts";
+import {
+  collectColumn,
+  columnsHelp,
+  type PlanOptions,
+  verifyHelp,
+  wholeNumber,
+  withPlanOptions,
+} from "../options.ts";
 import { shortName } from "../programs.ts";
-import { type LossNames, meanLosses, pairsPerSecond, type StepRecord } from "../report/history.ts";
-import { renderPlot } from "../terminal/plot.ts";
-import { formatCount, formatLoss, formatRate } from "../terminal/units.ts";
+import { formatCount } from "../terminal/units.ts";
+import { BestCheckpoint } from "../training/best-checkpoint.ts";
 import {
   bestPossible,
   describeMemory,
   describeModel,
   describePrecision,
-  dispatchesPerStep,
   exampleUnit,
-  parameterCount,
-  plannedBytes,
 } from "../training/describe.ts";
+import { type HeldOut, openHeldOut } from "../training/held-out.ts";
 import { type OpenedTraining, openTraining, type TrainingOptions } from "../training/open-training.ts";
+import { type Run, report, writeChart } from "../training/report-run.ts";
 import { RunFiles } from "../training/run-files.ts";
-import { type RunOutcome, runTraining } from "../training/run-training.ts";
-import { type Verified, verificationReport } from "../verify/compile-verified.ts";
+import { runTraining } from "../training/run-training.ts";
+import { describeInit, openInit, openResume, readingOf } from "../training/start.ts";
 
 interface TrainOptions extends TrainingOptions {
   readonly corpus?: string;
@@ -34,12 +38,17 @@ interface TrainOptions extends TrainingOptions {
   readonly tokenizer?: string;
   readonly out?: string;
   readonly checkpointEvery?: number;
+  readonly init?: string;
+  readonly columns: Columns;
+  readonly evalEvery?: number;
+  readonly evalBatches?: number;
+  readonly best?: string;
 }
 
 /** Without `--checkpoint-every`: what a person would be sorry to compute again. */
 const checkpointMinutes = 10;
-/** Batches of the held-out evaluation: a tenth of the run's work at most. */
-const evaluationBatches = { most: 8, stepsPerBatch: 10 } as const;
+/** Without `--eval-every`: enough for a curve. */
+const evaluationsPerRun = 5;
 
 export function addTrainCommand(
   program: Command,
@@ -58,12 +67,17 @@ export function addTrainCommand(
     )
     .option(
       "--corpus <path>",
-      "a folder with wiki.train.tokens, or a text file (default: a generated corpus)",
+      "a folder with wiki.train.tokens, or a text file; labelled examples for a classifier: .tsv, .csv, .jsonl, .conll, or a folder with train and valid files (default: generated)",
     )
     .option(
       "--steps <n>",
       "steps of the run (default: the spec's; its learning-rate schedule stays as it is)",
       wholeNumber(1),
+    )
+    .option("--columns <what=name>", columnsHelp, collectColumn, {})
+    .option(
+      "--init <checkpoint>",
+      "start with the parameters of another model that have the same names (default: the spec's `init from`)",
     )
     .option("--resume <checkpoint>", "go on from a checkpoint, bitwise as if the run had not stopped")
     .option(
@@ -76,6 +90,20 @@ export function addTrainCommand(
       `save every n steps (default: every ${checkpointMinutes} minutes)`,
       wholeNumber(1),
     )
+    .option(
+      "--eval-every <n>",
+      `measure on held-out data every n steps (default: ${evaluationsPerRun} times a run)`,
+      wholeNumber(1),
+    )
+    .option(
+      "--eval-batches <n>",
+      "batches of an evaluation (default: 8 of text at most, all of a small labelled set)",
+      wholeNumber(1),
+    )
+    .option(
+      "--best <measure>",
+      "what the best checkpoint is chosen by (default: accuracy of classes, else the loss)",
+    )
     .option("--no-fuse", "one op a kernel, to compare")
     .option("--verify", verifyHelp)
     .action(async (spec: string, options: TrainOptions) => {
@@ -85,8 +113,7 @@ export function addTrainCommand(
 
 async function train(spec: string, options: TrainOptions, console: Console): Promise<number> {
   const { openDevice } = await import("../../runtime/device/index.ts");
-  const { loadCheckpoint } = await import("../../runtime/checkpoint/index.ts");
-  const resume = options.resume === undefined ? undefined : await loadCheckpoint(options.resume);
+  const resume = await openResume(options);
   const kiln = await openDevice({ prefer: options.device });
   try {
     const opened = await openTraining(spec, options, kiln, resume, console);
@@ -94,24 +121,6 @@ async function train(spec: string, options: TrainOptions, console: Console): Pro
   } finally {
     kiln.close();
   }
-}
-
-/** What all of a run's last words need. */
-interface Run {
-  readonly console: Console;
-  readonly kiln: KilnDevice;
-  readonly program: Program;
-  readonly memory: OpenedTraining["memory"];
-  readonly verified: Verified | undefined;
-  readonly batches: BatchSource;
-  readonly files: RunFiles;
-  readonly names: LossNames;
-  readonly floors: Readonly<Record<string, number>>;
-  readonly unit: string;
-  /** Of the spec, for the chart's title. */
-  readonly name: string;
-  /** What the data is called in the chart. */
-  readonly corpus: string;
 }
 
 async function trainOn(
@@ -134,25 +143,38 @@ async function trainOn(
     });
   }
   const files = new RunFiles(options.out ?? join("out", shortName(spec)));
-  const corpus =
-    options.corpus ??
-    (resume === undefined ? undefined : (await new RunFiles(dirname(resume.path)).readStart())?.corpus);
+  const before = resume === undefined ? undefined : new RunFiles(dirname(resume.path));
+  const started = await before?.readStart();
+  const corpus = options.corpus ?? started?.corpus;
+  const columns = Object.keys(options.columns).length > 0 ? options.columns : (started?.columns ?? {});
+  const init = resume === undefined ? await openInit(spec, program, options) : undefined;
+  const reading = {
+    seed,
+    columns,
+    ...(corpus !== undefined && { corpus }),
+    ...(await readingOf(
+      { ...(resume !== undefined && { resume }), ...(init !== undefined && { init }) },
+      options,
+    )),
+  };
   console.say(kiln.notice);
   console.say(describeModel(program));
   console.say(`memory: ${describeMemory(program, memory)}`);
   const precision = describePrecision(program);
   if (precision !== undefined) console.say(precision);
-  const batches = await openBatches(program.data, {
-    split: "train",
-    seed,
-    ...(corpus !== undefined && { corpus }),
-    ...(await givenTokenizer(options, resume)),
-  });
+  const batches = await openBatches(program.data, { ...reading, split: "train" });
   let trainer: Trainer | undefined;
+  let heldOut: HeldOut | undefined;
   try {
     console.say(`data: ${batches.summary}`);
     console.note(`compiling ${formatCount(program.kernels.length)} kernels for ${kiln.name} ...`);
-    trainer = await createTrainer(program, kiln, { seed, batches, ...(resume !== undefined && { resume }) });
+    trainer = await createTrainer(program, kiln, {
+      seed,
+      batches,
+      ...(resume !== undefined && { resume }),
+      ...(init !== undefined && { init }),
+    });
+    if (init !== undefined && trainer.init !== undefined) describeInit(init, trainer.init, console);
     const run: Run = {
       console,
       kiln,
@@ -167,17 +189,34 @@ async function trainOn(
       name: shortName(spec),
       corpus: corpus === undefined ? "generated corpus" : basename(corpus),
     };
-    const earlier =
-      resume === undefined
-        ? []
-        : await new RunFiles(dirname(resume.path)).readHistory(run.names, resume.step);
+    const earlier = (await before?.readHistory(run.names, resume?.step ?? 0)) ?? [];
+    const measured = (await before?.readHeldOut(resume?.step ?? 0)) ?? [];
+    const { vocabulary, tokenizer, labels } = batches;
+    heldOut = await openHeldOut(
+      program,
+      {
+        ...reading,
+        vocabulary,
+        ...(tokenizer !== undefined && { tokenizer }),
+        ...(labels !== undefined && { labels }),
+      },
+      options.evalBatches,
+      totalSteps,
+      console,
+    );
     if (resume === undefined) {
       const kept = await files.keepEarlierCheckpoint();
       if (kept !== undefined) console.note(`the checkpoint of an earlier run is kept as ${kept}`);
     } else {
+      if (before !== undefined) await files.takeOverBest(before);
       console.say(`resumed: ${resume.path}, after step ${formatCount(resume.step)}`);
     }
-    await files.writeStart({ spec, ...(corpus !== undefined && { corpus }) });
+    await files.writeStart({
+      spec,
+      ...(corpus !== undefined && { corpus }),
+      ...(Object.keys(columns).length > 0 && { columns }),
+    });
+    const best = new BestCheckpoint(options.best, measured);
     const outcome = await runTraining({
       ...run,
       trainer,
@@ -187,189 +226,24 @@ async function trainOn(
         options.checkpointEvery === undefined
           ? { minutes: checkpointMinutes }
           : { steps: options.checkpointEvery },
+      ...(heldOut !== undefined && {
+        heldOut: {
+          data: heldOut,
+          every: options.evalEvery ?? Math.max(1, Math.round(totalSteps / evaluationsPerRun)),
+          earlier: measured,
+          best,
+        },
+      }),
     });
     const history = [...earlier, ...outcome.records];
-    await writeChart(run, history, seed);
-    const heldOut =
-      outcome.interruptedBy === undefined
-        ? await evaluateHeldOut(run, trainer, seed, corpus, totalSteps)
-        : undefined;
-    report(run, outcome, history, heldOut, resumeCommand(spec, files, options, corpus));
+    await writeChart(run, history, outcome.heldOut, seed);
+    report(run, outcome, history, best.found, resumeCommand(spec, files, options, corpus));
     return outcome.interruptedBy ?? 0;
   } finally {
     await trainer?.dispose();
+    await heldOut?.close();
     await batches.close();
   }
-}
-
-/** A resumed run reads text as it did; a fresh one with what the command line names, or as the spec says. */
-async function givenTokenizer(
-  { tokenizer: path }: TrainOptions,
-  resume: Checkpoint | undefined,
-): Promise<GivenTokenizer> {
-  if (resume !== undefined) {
-    if (path !== undefined) {
-      throw new Failure(2, {
-        message: `${resume.path} has a tokenizer of its own: --tokenizer comes too late`,
-        hint: "leave it out, or start a new run",
-      });
-    }
-    const { vocabulary, tokenizer } = resume;
-    return { vocabulary, ...(tokenizer !== undefined && { tokenizer }) };
-  }
-  if (path === undefined) return {};
-  const { readTokenizer } = await import("../../runtime/tokenizer/index.ts");
-  const { tokens, description } = await readTokenizer(path);
-  return { vocabulary: tokens, tokenizer: description };
-}
-
-async function writeChart(
-  { files, program, kiln, names, floors, unit, name, corpus }: Run,
-  history: readonly StepRecord[],
-  seed: number,
-): Promise<void> {
-  const facts = [
-    `${formatCount(parameterCount(program))} parameters`,
-    corpus,
-    `seed ${seed}`,
-    kiln.name,
-    `${formatRate(pairsPerSecond(history))} ${unit}/s`,
-  ];
-  await files.writeChart({
-    title: name,
-    subtitle: facts.join(" · "),
-    names,
-    records: history,
-    floors: Object.fromEntries(
-      Object.entries(floors).map(([name, value]) => [name, { value, label: "best possible" }]),
-    ),
-  });
-}
-
-/** Losses without dropout on text that was not trained on; undefined where the corpus has none or the program no entry. */
-async function evaluateHeldOut(
-  { program, batches, console }: Run,
-  trainer: Trainer,
-  seed: number,
-  corpus: string | undefined,
-  totalSteps: number,
-): Promise<EvaluationReport | undefined> {
-  if (program.entries.evaluate === undefined) return undefined;
-  const { openBatches } = await import("../../runtime/data/index.ts");
-  const { KilnError } = await import("../../runtime/errors.ts");
-  const count = Math.max(
-    1,
-    Math.min(evaluationBatches.most, Math.round(totalSteps / evaluationBatches.stepsPerBatch)),
-  );
-  console.note("measuring held-out losses ...");
-  let heldOut: BatchSource;
-  try {
-    heldOut = await openBatches(program.data, {
-      split: "valid",
-      seed,
-      vocabulary: batches.vocabulary,
-      ...(batches.tokenizer !== undefined && { tokenizer: batches.tokenizer }),
-      ...(corpus !== undefined && { corpus }),
-    });
-  } catch (thrown) {
-    // A person's own text may have no held-out part worth the name; the training itself went well.
-    if (!(thrown instanceof KilnError) || thrown.kind !== "user") throw thrown;
-    console.note(`no held-out losses: ${thrown.message}`);
-    return undefined;
-  }
-  try {
-    return await trainer.evaluate(heldOut, count);
-  } finally {
-    await heldOut.close();
-  }
-}
-
-function report(
-  run: Run,
-  outcome: RunOutcome,
-  history: readonly StepRecord[],
-  heldOut: EvaluationReport | undefined,
-  resumeWith: string,
-): void {
-  const { console, kiln, program, memory, verified, batches, files, names, floors, unit } = run;
-  const { records, stepsDone, interruptedBy } = outcome;
-  const mean = meanLosses(names, records);
-  const rate = pairsPerSecond(records);
-  const skipped = records.filter((record) => record.skipped === true).length;
-  console.result({
-    device: kiln.name,
-    software: kiln.isSoftware,
-    steps: stepsDone,
-    firstStep: records[0]?.step ?? stepsDone,
-    losses: Object.fromEntries(
-      names.map((name) => [name, records.map(({ losses }) => losses[name] ?? null)]),
-    ),
-    mean,
-    skipped,
-    precision: program.precision ?? "f32",
-    ...(outcome.lossScale !== undefined && { lossScale: outcome.lossScale }),
-    pairsPerSecond: rate,
-    vocabulary: batches.vocabulary.length,
-    checkpoint: files.checkpoint,
-    parameters: parameterCount(program),
-    dispatchesPerStep: dispatchesPerStep(program),
-    peakBytes: program.entries.train?.peakBytes ?? 0,
-    tunedKernels: Object.keys(program.tuning ?? {}).length,
-    plannedBytes: plannedBytes(program),
-    ...(memory !== undefined && { memory }),
-    ...(verified !== undefined && { verified: verificationReport(verified) }),
-    bestPossible: floors,
-    ...(heldOut !== undefined && { heldOut: { losses: heldOut.losses, examples: heldOut.examples } }),
-    curve: { svg: files.svg, csv: files.csv },
-    interrupted: interruptedBy !== undefined,
-  });
-  if (!console.json) plotLosses(run, history);
-  const { bold, dim } = console.colours;
-  const last = records.at(-1);
-  if (last !== undefined) {
-    const losses = names.map(
-      (name) =>
-        `${name} ${bold(formatLoss(last.losses[name] ?? Number.NaN))} (mean ${formatLoss(mean[name] ?? Number.NaN)})`,
-    );
-    console.say(
-      `step ${formatCount(stepsDone)}: ${losses.join(", ")}; ${bold(formatRate(rate))} ${unit}/s on ${kiln.name}`,
-    );
-  }
-  if (skipped > 0) {
-    console.say(
-      `${formatCount(skipped)} of ${formatCount(records.length)} steps were skipped: their gradients were not finite`,
-    );
-  }
-  if (outcome.lossScale !== undefined) console.say(`loss scale: ${formatCount(outcome.lossScale)}`);
-  if (heldOut !== undefined) {
-    const losses = Object.entries(heldOut.losses).map(([name, value]) => {
-      const floor = floors[name];
-      return `${name} ${bold(formatLoss(value))}${floor === undefined ? "" : dim(` (best possible ${formatLoss(floor)})`)}`;
-    });
-    console.say(
-      `held out: ${losses.join(", ")}; ${formatCount(heldOut.examples)} ${unit} not trained on, no dropout`,
-    );
-  }
-  console.say(`checkpoint: ${files.checkpoint}`);
-  console.say(`curve: ${files.svg}, ${files.csv}`);
-  if (interruptedBy !== undefined) console.say(`to go on: ${resumeWith}`);
-}
-
-/** A small curve for every loss of the run. */
-function plotLosses({ console, names, floors }: Run, history: readonly StepRecord[]): void {
-  if (history.length < 2) return;
-  const width = Math.max(20, Math.min(64, console.columns - 12));
-  for (const name of names) {
-    const floor = floors[name];
-    const lines = renderPlot(
-      history.map(({ losses }) => losses[name] ?? Number.NaN),
-      { width, height: 7, firstStep: history[0]?.step ?? 1, ...(floor !== undefined && { floor }) },
-    );
-    const title =
-      floor === undefined ? name : `${name} ${console.colours.dim(`(best possible ${formatLoss(floor)})`)}`;
-    console.say(`\n${title}\n${lines.join("\n")}`);
-  }
-  console.say("");
 }
 
 function resumeCommand(
@@ -383,6 +257,9 @@ function resumeCommand(
     spec,
     `--resume ${files.checkpoint}`,
     ...(corpus === undefined ? [] : [`--corpus ${corpus}`]),
+    ...Object.entries(options.columns).map(([what, name]) => `--columns ${what}=${name}`),
+    ...(options.evalEvery === undefined ? [] : [`--eval-every ${options.evalEvery}`]),
+    ...(options.best === undefined ? [] : [`--best ${options.best}`]),
     ...(options.steps === undefined ? [] : [`--steps ${options.steps}`]),
     ...(options.out === undefined ? [] : [`--out ${options.out}`]),
     ...(options.device === "auto" ? [] : [`--device ${options.device}`]),

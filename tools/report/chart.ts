@@ -3,6 +3,8 @@ import { GridComponent, MarkLineComponent, TitleComponent } from "echarts/compon
 import { init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 import { formatLoss } from "../terminal/units.ts";
+
+import { type HeldOutRecord, objectiveMeasure } from "./held-out-history.ts";
 import { isWithinReach, type LossNames, type StepRecord, smooth } from "./history.ts";
 
 use([LineChart, GridComponent, TitleComponent, MarkLineComponent, SVGRenderer]);
@@ -19,6 +21,8 @@ export interface ChartInput {
   readonly subtitle: string;
   readonly names: LossNames;
   readonly records: readonly StepRecord[];
+  /** Evaluations during the run. */
+  readonly heldOut?: readonly HeldOutRecord[];
   /** Levels to mark, by loss: the best there is, with its label. */
   readonly floors: Readonly<Record<string, Floor>>;
 }
@@ -29,11 +33,13 @@ const ink = "#333333";
 const faint = "#e4e4e4";
 
 /**
- * The loss curves of a run as a standalone SVG: one panel a loss, each with its own scale, over common steps. The raw
- * losses are drawn thin, their moving average thick, the best possible loss dashed.
+ * The curves of a run as a standalone SVG: one panel a loss, and one a measure that only evaluations have (an accuracy), each with
+ * its own scale, over common steps. The raw losses are drawn thin, their moving average thick, evaluations as points with a
+ * line, the best possible loss dashed.
  */
 export function renderLossChart(input: ChartInput): string {
-  const { names, records, floors } = input;
+  const { records, floors, heldOut = [] } = input;
+  const names = [...input.names, ...measuredOnly(input.names, heldOut)];
   const width = 880;
   const panelHeight = 220;
   const top = 84;
@@ -59,7 +65,9 @@ export function renderLossChart(input: ChartInput): string {
         itemGap: 6,
       },
       ...names.map((name, index) => ({
-        text: panelTitle(name, records, floors[name]),
+        text: input.names.includes(name)
+          ? panelTitle(name, records, heldOut, floors[name])
+          : measureTitle(name, heldOut),
         left: 56,
         top: panelTop(index) - 24,
         textStyle: { fontSize: 13, color: colours[index % colours.length] ?? ink },
@@ -99,7 +107,20 @@ export function renderLossChart(input: ChartInput): string {
         ys.flatMap((y, at): [number, number][] => (Number.isFinite(y) ? [[steps[at] ?? at, y]] : []));
       const floor = floors[name];
       const common = { type: "line" as const, xAxisIndex: index, yAxisIndex: index, silent: true };
+      const measured = heldOut.flatMap(({ step, measures }): [number, number][] => {
+        const value = measures[name];
+        return value !== undefined && Number.isFinite(value) ? [[step, value]] : [];
+      });
       return [
+        {
+          ...common,
+          data: measured,
+          symbol: "circle",
+          symbolSize: 7,
+          lineStyle: { width: 1.5, color: ink },
+          itemStyle: { color: ink },
+          z: 3,
+        },
         {
           ...common,
           data: points(values),
@@ -152,6 +173,18 @@ function finite(values: readonly number[]): number[] {
   return values.filter(Number.isFinite);
 }
 
+/** Measures of evaluations that are no losses of the steps, but for their sum. */
+function measuredOnly(losses: LossNames, heldOut: readonly HeldOutRecord[]): readonly string[] {
+  const names = Object.keys(heldOut[0]?.measures ?? {});
+  return names.filter((name) => !losses.includes(name) && name !== objectiveMeasure);
+}
+
+function measureTitle(name: string, heldOut: readonly HeldOutRecord[]): string {
+  const last = heldOut.at(-1);
+  const value = last?.measures[name];
+  return value === undefined ? name : `${name}, held out: ${formatLoss(value)} after step ${last?.step}`;
+}
+
 function isMarked(floor: number | undefined, values: readonly number[]): boolean {
   const shown = finite(values);
   return (
@@ -159,10 +192,17 @@ function isMarked(floor: number | undefined, values: readonly number[]): boolean
   );
 }
 
-function panelTitle(name: string, records: readonly StepRecord[], floor: Floor | undefined): string {
+function panelTitle(
+  name: string,
+  records: readonly StepRecord[],
+  heldOut: readonly HeldOutRecord[],
+  floor: Floor | undefined,
+): string {
   const last = records.at(-1);
   const value = last?.losses[name];
-  const best = floor === undefined ? "" : ` · ${floor.label} ${formatLoss(floor.value)}`;
+  const measured = heldOut.at(-1)?.measures[name];
+  const held = measured === undefined ? "" : ` · held out (points) ${formatLoss(measured)}`;
+  const best = `${held}${floor === undefined ? "" : ` · ${floor.label} ${formatLoss(floor.value)}`}`;
   return last === undefined || value === undefined
     ? `${name} loss (nats)${best}`
     : `${name} loss (nats): ${formatLoss(value)} at step ${last.step}${best}`;

@@ -5,7 +5,8 @@ import { formatBytes, formatCount } from "../terminal/units.ts";
 
 /** What an example of the data is called in a rate. */
 export function exampleUnit(program: Program): string {
-  return program.data.kind === "PretrainingPairs" ? "pairs" : "windows";
+  const units: Readonly<Record<string, string>> = { PretrainingPairs: "pairs", CausalText: "windows" };
+  return units[program.data.kind] ?? "examples";
 }
 
 export function parameterCount(program: Program): number {

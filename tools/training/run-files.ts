@@ -1,7 +1,9 @@
-import { readFile, rename, stat } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { Columns } from "../../runtime/data/index.ts";
 import { writeAtomically } from "../atomic-file.ts";
 import { type ChartInput, renderLossChart } from "../report/chart.ts";
+import { type HeldOutRecord, readHeldOutCsv, writeHeldOutCsv } from "../report/held-out-history.ts";
 import { type LossNames, readCsv, recordsUpTo, type StepRecord, writeCsv } from "../report/history.ts";
 
 /** How a run was started: what a resume must know that the checkpoint does not hold. */
@@ -10,20 +12,28 @@ export interface RunStart {
   readonly spec: string;
   /** undefined: the generated corpus. */
   readonly corpus?: string;
+  /** Columns of labelled data, as they were named. */
+  readonly columns?: Columns;
 }
 
 /** The files of a run, all in one folder. */
 export class RunFiles {
   readonly folder: string;
   readonly checkpoint: string;
+  /** The checkpoint of the step that was best on held-out data. */
+  readonly best: string;
   readonly csv: string;
+  /** Measures on held-out data. */
+  readonly heldOutCsv: string;
   readonly svg: string;
   readonly #start: string;
 
   constructor(folder: string) {
     this.folder = folder;
     this.checkpoint = join(folder, "checkpoint.safetensors");
+    this.best = join(folder, "best.safetensors");
     this.csv = join(folder, "loss.csv");
+    this.heldOutCsv = join(folder, "held-out.csv");
     this.svg = join(folder, "loss.svg");
     this.#start = join(folder, "run.json");
   }
@@ -39,6 +49,13 @@ export class RunFiles {
     return kept;
   }
 
+  /** Takes over the best checkpoint of the run that this one goes on with, where that lies in another folder. */
+  async takeOverBest(before: RunFiles): Promise<void> {
+    if (before.best === this.best || (await stat(before.best).catch(() => undefined)) === undefined) return;
+    await mkdir(this.folder, { recursive: true });
+    await copyFile(before.best, this.best);
+  }
+
   /** The steps of the run so far that a run resumed after `stepsDone` steps goes on from; none where there is no table. */
   async readHistory(names: LossNames, stepsDone: number): Promise<StepRecord[]> {
     const text = await readFile(this.csv, "utf8").catch(() => undefined);
@@ -48,6 +65,17 @@ export class RunFiles {
 
   async writeHistory(names: LossNames, records: readonly StepRecord[]): Promise<void> {
     await writeAtomically(this.csv, writeCsv(names, records));
+  }
+
+  /** As `readHistory`, of the evaluations. */
+  async readHeldOut(stepsDone: number): Promise<HeldOutRecord[]> {
+    const text = await readFile(this.heldOutCsv, "utf8").catch(() => undefined);
+    const records = text === undefined ? undefined : readHeldOutCsv(text);
+    return (records ?? []).filter(({ step }) => step <= stepsDone);
+  }
+
+  async writeHeldOut(records: readonly HeldOutRecord[]): Promise<void> {
+    await writeAtomically(this.heldOutCsv, writeHeldOutCsv(records));
   }
 
   async writeChart(input: ChartInput): Promise<void> {
@@ -65,9 +93,22 @@ export class RunFiles {
       if (typeof value !== "object" || value === null || !("spec" in value) || typeof value.spec !== "string")
         return undefined;
       const corpus = "corpus" in value && typeof value.corpus === "string" ? value.corpus : undefined;
-      return { spec: value.spec, ...(corpus !== undefined && { corpus }) };
+      const columns = "columns" in value && isColumns(value.columns) ? value.columns : undefined;
+      return {
+        spec: value.spec,
+        ...(corpus !== undefined && { corpus }),
+        ...(columns !== undefined && { columns }),
+      };
     } catch {
       return undefined;
     }
   }
+}
+
+function isColumns(value: unknown): value is Columns {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    Object.values(value).every((name) => typeof name === "string")
+  );
 }

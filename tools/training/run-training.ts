@@ -1,9 +1,13 @@
-import type { Trainer } from "../../runtime/train/index.ts";
+import type { EvaluationReport, Trainer } from "../../runtime/train/index.ts";
 import type { Console } from "../console.ts";
 import { watchInterrupt } from "../interrupt.ts";
+import type { HeldOutRecord } from "../report/held-out-history.ts";
 import type { LossNames, StepRecord } from "../report/history.ts";
 import { type ProgressOptions, showProgress } from "../terminal/progress.ts";
 import { formatCount } from "../terminal/units.ts";
+import type { BestCheckpoint } from "./best-checkpoint.ts";
+import type { HeldOut } from "./held-out.ts";
+import { measuresOf } from "./measures.ts";
 import type { RunFiles } from "./run-files.ts";
 
 export interface RunTrainingOptions {
@@ -16,8 +20,19 @@ export interface RunTrainingOptions {
   /** Records of the steps done before. */
   readonly earlier: readonly StepRecord[];
   readonly checkpointEvery: CheckpointRhythm;
+  /** Evaluations on data not trained on; absent where there is none. */
+  readonly heldOut?: HeldOutPlan;
   readonly floors: ProgressOptions["floors"];
   readonly unit: string;
+}
+
+export interface HeldOutPlan {
+  readonly data: HeldOut;
+  /** Steps between evaluations; the last step is followed by one in any case. */
+  readonly every: number;
+  /** Records of evaluations before. */
+  readonly earlier: readonly HeldOutRecord[];
+  readonly best: BestCheckpoint;
 }
 
 export type CheckpointRhythm = { readonly steps: number } | { readonly minutes: number };
@@ -25,6 +40,10 @@ export type CheckpointRhythm = { readonly steps: number } | { readonly minutes: 
 export interface RunOutcome {
   /** Of this session only. */
   readonly records: readonly StepRecord[];
+  /** All evaluations of the run. */
+  readonly heldOut: readonly HeldOutRecord[];
+  /** The evaluation after the last step; undefined for a run that was interrupted. */
+  readonly evaluation: EvaluationReport | undefined;
   /** Steps the checkpoint holds. */
   readonly stepsDone: number;
   /** Mixed precision: what the next step would multiply the objective with. */
@@ -34,13 +53,16 @@ export interface RunOutcome {
 }
 
 /**
- * Trains until `totalSteps` or Ctrl-C, shows how it goes, and leaves a checkpoint and the table of losses.
+ * Trains until `totalSteps` or Ctrl-C, shows how it goes, and leaves a checkpoint, the best checkpoint on held-out data, and the
+ * tables of losses.
  * @throws what a step throws; the losses up to it and the last checkpoint are then on the disk
  */
 export async function runTraining(options: RunTrainingOptions): Promise<RunOutcome> {
-  const { trainer, console, files, names, totalSteps, earlier, floors, unit } = options;
+  const { trainer, console, files, names, totalSteps, earlier, heldOut: plan, floors, unit } = options;
   const firstStep = trainer.stepsBegun;
   const records: StepRecord[] = [];
+  const heldOut: HeldOutRecord[] = [...(plan?.earlier ?? [])];
+  let evaluation: EvaluationReport | undefined;
   const progress = showProgress(console, { totalSteps, firstStep, names, floors, unit });
   const interrupt = watchInterrupt(() => {
     console.note(
@@ -50,24 +72,41 @@ export async function runTraining(options: RunTrainingOptions): Promise<RunOutco
   let lossScale: number | undefined;
   const writeHistory = (): Promise<void> => files.writeHistory(names, [...earlier, ...records]);
   const due = checkpointClock(options.checkpointEvery);
+  const evaluate = async ({ data, best }: HeldOutPlan): Promise<void> => {
+    const step = trainer.stepsBegun;
+    evaluation = await data.evaluate(trainer);
+    const measures = measuresOf(evaluation);
+    heldOut.push({ step, measures: Object.fromEntries(measures.map(({ name, value }) => [name, value])) });
+    await files.writeHeldOut(heldOut);
+    const isBest = best.offer(step, measures);
+    progress.evaluation(step, measures, isBest);
+    if (isBest) await trainer.save(files.best);
+  };
   try {
-    for await (const report of trainer.steps(totalSteps - firstStep, interrupt.signal)) {
-      const record = {
-        step: report.step,
-        losses: report.losses,
-        examples: report.examples,
-        ms: report.seconds * 1000,
-        skipped: report.skipped,
-        ...(report.lossScale !== undefined && { lossScale: report.lossScale }),
-      };
-      records.push(record);
-      lossScale = report.lossScale;
-      progress.step(record);
-      // A model that gives no finite gradient must not replace one that did.
-      if (!report.skipped && due(report.step) && report.step < totalSteps) {
-        await trainer.save(files.checkpoint);
-        await writeHistory();
+    while (trainer.stepsBegun < totalSteps && !interrupt.signal.aborted) {
+      // Steps in flight have ended where an evaluation follows: it is of exactly that step.
+      const begun = trainer.stepsBegun;
+      const stop = plan === undefined ? totalSteps : Math.min(totalSteps, nextMultiple(begun, plan.every));
+      for await (const report of trainer.steps(stop - begun, interrupt.signal)) {
+        const record = {
+          step: report.step,
+          losses: report.losses,
+          examples: report.examples,
+          ms: report.seconds * 1000,
+          skipped: report.skipped,
+          ...(report.lossScale !== undefined && { lossScale: report.lossScale }),
+        };
+        records.push(record);
+        lossScale = report.lossScale;
+        progress.step(record);
+        // A model that gives no finite gradient must not replace one that did.
+        if (!report.skipped && due(report.step) && report.step < totalSteps) {
+          await trainer.save(files.checkpoint);
+          await writeHistory();
+        }
       }
+      if (plan !== undefined && trainer.stepsBegun === stop && !interrupt.signal.aborted)
+        await evaluate(plan);
     }
     progress.stop();
     await trainer.save(files.checkpoint);
@@ -80,7 +119,19 @@ export async function runTraining(options: RunTrainingOptions): Promise<RunOutco
   const interruptedBy = stepsDone < totalSteps ? interrupt.exitCode : undefined;
   if (interruptedBy !== undefined)
     console.note(`stopped after ${formatCount(stepsDone)} of ${formatCount(totalSteps)} steps`);
-  return { records, stepsDone, lossScale, interruptedBy };
+  return {
+    records,
+    heldOut,
+    evaluation: heldOut.at(-1)?.step === stepsDone ? evaluation : undefined,
+    stepsDone,
+    lossScale,
+    interruptedBy,
+  };
+}
+
+/** The first multiple of `every` above `step`. */
+function nextMultiple(step: number, every: number): number {
+  return (Math.floor(step / every) + 1) * every;
 }
 
 /** Tells after a step whether a checkpoint is due. */
