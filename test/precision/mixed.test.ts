@@ -178,14 +178,14 @@ describe("what mixed precision makes of a training step of bert-small, batch 16,
     ).toMatchInlineSnapshot(`
         [
           {
-            "bytes": 244305356,
+            "bytes": 236694988,
             "dispatches": 63,
-            "peakBytes": 55225904,
+            "peakBytes": 53128752,
           },
           {
-            "bytes": 201940528,
+            "bytes": 199286320,
             "dispatches": 64,
-            "peakBytes": 51250512,
+            "peakBytes": 49149264,
           },
         ]
       `);
