@@ -35,8 +35,30 @@ export function sentenceForm(tokenizer: TokenizerDescription): SentenceForm {
 }
 
 export function readParagraphs(text: string, format: TextFormat, form: SentenceForm): Paragraph[] {
-  if (form.kind === "raw") return format === "tokenised" ? readTokenisedRaw(text, form) : readProseRaw(text);
-  return format === "tokenised" ? readTokenised(text) : readProse(text);
+  return readPart(text, { format, breaks: detectBreaks(text) }, form);
+}
+
+/** What ends a paragraph of prose. */
+export type ParagraphBreaks = "blank lines" | "line ends";
+
+export interface TextLayout {
+  readonly format: TextFormat;
+  readonly breaks: ParagraphBreaks;
+}
+
+/** `readParagraphs` for a part of a text whose layout is known: whole paragraphs of it. */
+export function readPart(text: string, { format, breaks }: TextLayout, form: SentenceForm): Paragraph[] {
+  if (format === "tokenised") {
+    return form.kind === "raw" ? readTokenisedRaw(text, form) : readTokenised(text);
+  }
+  return proseParagraphs(text, breaks, form.kind === "raw" ? rawSentence : wordsOfSentence);
+}
+
+const blankLine = /\n[ \t]*\n/;
+
+/** Blank lines, where there are any. */
+export function detectBreaks(text: string): ParagraphBreaks {
+  return blankLine.test(text.trim()) ? "blank lines" : "line ends";
 }
 
 /**
@@ -49,15 +71,28 @@ export function readTokenised(text: string): Paragraph[] {
   for (const line of text.split("\n")) {
     // The line's own newline ends " . \n", so a one-sentence line with a full stop counts as two parts.
     if (!line.includes(" . ")) continue;
-    const sentences = line
-      .replace(/^ +| +$/g, "")
+    const sentences = withoutEndSpaces(line)
       .toLowerCase()
       .split(" . ")
-      .map((sentence) => sentence.replace(/ {2,}/g, " ").replace(/^ | $/g, ""))
+      .map(singleSpaced)
       .filter((sentence) => sentence !== "");
     if (sentences.length > 0) paragraphs.push(sentences);
   }
   return paragraphs;
+}
+
+/** Without spaces at either end; other whitespace stays. */
+function withoutEndSpaces(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (text.charCodeAt(start) === 0x20) start++;
+  while (end > start && text.charCodeAt(end - 1) === 0x20) end--;
+  return text.slice(start, end);
+}
+
+/** Words between single spaces, none at the ends. */
+function singleSpaced(text: string): string {
+  return withoutEndSpaces(text.includes("  ") ? text.replace(/ {2,}/g, " ") : text);
 }
 
 /**
@@ -68,15 +103,10 @@ export function readTokenisedRaw(text: string, { unknown }: Pick<RawForm, "unkno
   const paragraphs: Paragraph[] = [];
   for (const line of text.split("\n")) {
     if (!line.includes(" . ")) continue;
-    const sentences = line
-      .replace(/^ +| +$/g, "")
+    const sentences = withoutEndSpaces(line)
       .split(/(?<= \.) (?=.)/)
       .map((sentence) =>
-        sentence
-          .replace(/ @([-,.])@ /g, "$1")
-          .replaceAll("<unk>", () => unknown)
-          .replace(/ {2,}/g, " ")
-          .replace(/^ | $/g, ""),
+        singleSpaced(sentence.replace(/ @([-,.])@ /g, "$1").replaceAll("<unk>", () => unknown)),
       )
       .filter((sentence) => sentence !== "" && sentence !== ".");
     if (sentences.length > 0) paragraphs.push(sentences);
@@ -95,18 +125,24 @@ const abbreviations = new Set(
  * or an initial ("Dr.", "J."); words and punctuation marks are tokens (`splitWords`).
  */
 export function readProse(text: string): Paragraph[] {
-  return proseParagraphs(text, (sentence) => splitWords(sentence).join(" "));
+  return proseParagraphs(text, detectBreaks(text), wordsOfSentence);
 }
 
 /** The same sentences as `readProse`, as they stand in the text but for their spaces. */
 export function readProseRaw(text: string): Paragraph[] {
-  return proseParagraphs(text, (sentence) => sentence.trim());
+  return proseParagraphs(text, detectBreaks(text), rawSentence);
 }
 
-function proseParagraphs(text: string, write: (sentence: string) => string): Paragraph[] {
+const wordsOfSentence = (sentence: string): string => splitWords(sentence).join(" ");
+const rawSentence = (sentence: string): string => sentence.trim();
+
+function proseParagraphs(
+  text: string,
+  breaks: ParagraphBreaks,
+  write: (sentence: string) => string,
+): Paragraph[] {
   const segmenter = new Intl.Segmenter("en", { granularity: "sentence" });
-  const blankLine = /\n[ \t]*\n/;
-  const blocks = text.split(blankLine.test(text.trim()) ? /\n(?:[ \t]*\n)+/ : "\n");
+  const blocks = text.split(breaks === "blank lines" ? /\n(?:[ \t]*\n)+/ : "\n");
   const paragraphs: Paragraph[] = [];
   for (const block of blocks) {
     const sentences: string[] = [];
@@ -114,7 +150,7 @@ function proseParagraphs(text: string, write: (sentence: string) => string): Par
       if (/[\p{L}\p{N}]/u.test(sentence)) sentences.push(write(sentence));
     };
     let open = "";
-    for (const { segment } of segmenter.segment(block.replace(/\s+/g, " "))) {
+    for (const segment of segmentsOf(block.replace(/\s+/g, " "), segmenter)) {
       open += segment;
       if (endsInAbbreviation(open)) continue;
       push(open);
@@ -126,8 +162,32 @@ function proseParagraphs(text: string, write: (sentence: string) => string): Par
   return paragraphs;
 }
 
+/** Characters that are segmented at once. */
+const segmentedAtOnce = 4096;
+
+/** The segments of a text, a window at a time: V8's segmenter takes time with the square of the text. */
+function* segmentsOf(text: string, segmenter: Intl.Segmenter): Generator<string, void> {
+  let width = segmentedAtOnce;
+  for (let start = 0; start < text.length; ) {
+    const end = Math.min(text.length, start + width);
+    const segments = Array.from(segmenter.segment(text.slice(start, end)), ({ segment }) => segment);
+    // What ends a sentence depends on what follows it: of a window that is cut, the last two may not be over.
+    const count = end === text.length ? segments.length : segments.length - 2;
+    if (count <= 0) {
+      width *= 2;
+      continue;
+    }
+    for (const segment of segments.slice(0, count)) {
+      yield segment;
+      start += segment.length;
+    }
+    width = segmentedAtOnce;
+  }
+}
+
 function endsInAbbreviation(text: string): boolean {
-  const last = /([\p{L}.]+)\.\s*$/u.exec(text)?.[1];
+  // No abbreviation is longer; in all of a text without stops the search would begin at every letter.
+  const last = /([\p{L}.]+)\.\s*$/u.exec(text.slice(-40))?.[1];
   if (last === undefined) return false;
   // A single capital is an initial, but "I." ends a sentence.
   return abbreviations.has(last.toLowerCase()) || (/^\p{Lu}$/u.test(last) && last !== "I");

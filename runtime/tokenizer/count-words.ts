@@ -1,5 +1,7 @@
 import type { WordPieceDescription } from "../tokenizer-description.ts";
 import { createWordSplitter } from "./bert-text.ts";
+import { BoundedCounts } from "./bounded-counts.ts";
+import { ownText } from "./word-table.ts";
 import { longestRemembered, piecesOf, sectionsOf } from "./wordpiece.ts";
 
 /** Counts words of texts, of a stream of any length as well. */
@@ -7,6 +9,8 @@ export interface WordCounter {
   /** @param times how often the text is to count */
   add(text: string, times: number): void;
   readonly counts: ReadonlyMap<string, number>;
+  /** Words are forgotten up to this count; 0: all counts are exact. */
+  readonly forgotten: number;
 }
 
 /** Different words, and pieces between spaces, that are counted at once: some 100 bytes each. */
@@ -15,8 +19,7 @@ const mostCounted = 2_000_000;
 /**
  * Counts words as a WordPiece vocabulary is trained on them.
  *
- * Memory is bounded: where more different words come up than `most`, the rarest so far are forgotten (Mikolov's word2vec does
- * the same), words seen once the first time, twice the second. So the counts of words are exact, or low by as much as that.
+ * Memory is bounded: where more different words come up than `most`, the rarest are forgotten (`BoundedCounts`).
  * @param description how words are cut out; its special tokens are no words
  */
 export function createWordCounter(
@@ -27,14 +30,9 @@ export function createWordCounter(
   const specials = Object.values(description.specialTokens);
   /** Of what stands between spaces: split only when there are many, or when the counts are asked for, once each. */
   const pieces = new Map<string, number>();
-  const counts = new Map<string, number>();
-  let rare = 0;
+  const words = new BoundedCounts(most);
   const count = (piece: string, times: number): void => {
-    for (const word of splitWords(piece)) counts.set(word, (counts.get(word) ?? 0) + times);
-    while (counts.size > most) {
-      rare++;
-      for (const [word, seen] of counts) if (seen <= rare) counts.delete(word);
-    }
+    for (const word of splitWords(piece)) words.add(word, 0, word.length, times);
   };
   const splitPieces = (): void => {
     for (const [piece, times] of pieces) count(piece, times);
@@ -46,14 +44,21 @@ export function createWordCounter(
         if (specials.includes(section)) continue;
         for (const piece of piecesOf(section)) {
           if (piece.length > longestRemembered) count(piece, times);
-          else if (piece !== "") pieces.set(piece, (pieces.get(piece) ?? 0) + times);
+          else if (piece !== "") {
+            const before = pieces.get(piece);
+            pieces.set(before === undefined ? ownText(piece) : piece, (before ?? 0) + times);
+          }
         }
       }
       if (pieces.size > most) splitPieces();
     },
     get counts() {
       splitPieces();
-      return counts;
+      return words.counts;
+    },
+    get forgotten() {
+      splitPieces();
+      return words.forgotten;
     },
   };
 }

@@ -12,6 +12,7 @@ export {
   type WordsDescription,
   wordsTokenizer,
 } from "../tokenizer-description.ts";
+export { BoundedCounts } from "./bounded-counts.ts";
 export { createWordCounter, type WordCounter } from "./count-words.ts";
 export { readTokenizer } from "./files.ts";
 export { huggingFaceFiles, parseTokenizer, type TextFile, type TokenizerFiles } from "./hugging-face.ts";
@@ -21,6 +22,7 @@ export {
   buildVocabulary,
   compareCodePoints,
   countTokens,
+  eachToken,
   specialTokens,
   tokensOf,
   type Vocabulary,

@@ -20,6 +20,16 @@ export function tokensOf(sentence: string): string[] {
   return sentence.split(" ");
 }
 
+/** Where the tokens of a sentence begin and end. */
+export function eachToken(sentence: string, take: (start: number, end: number) => void): void {
+  for (let start = 0; ; ) {
+    const end = sentence.indexOf(" ", start);
+    take(start, end < 0 ? sentence.length : end);
+    if (end < 0) return;
+    start = end + 1;
+  }
+}
+
 export function countTokens(paragraphs: readonly (readonly string[])[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const paragraph of paragraphs) {

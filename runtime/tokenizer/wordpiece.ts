@@ -3,6 +3,7 @@ import type { WordPieceDescription } from "../tokenizer-description.ts";
 import { createWordSplitter } from "./bert-text.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import type { Vocabulary } from "./vocabulary.ts";
+import { ownText } from "./word-table.ts";
 
 /**
  * BERT's tokenizer.
@@ -37,7 +38,7 @@ export function createWordPieceTokenizer(
     const found = idsOf(splitWords(piece));
     if (piece.length <= longestRemembered) {
       if (remembered.size >= mostRemembered) remembered.clear();
-      remembered.set(piece, found);
+      remembered.set(ownText(piece), found);
     }
     return found;
   };

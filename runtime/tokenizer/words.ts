@@ -1,6 +1,7 @@
 import { wordsTokenizer } from "../tokenizer-description.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-import { specialTokens, tokensOf, type Vocabulary } from "./vocabulary.ts";
+import { eachToken, specialTokens, type Vocabulary } from "./vocabulary.ts";
+import { WordTable } from "./word-table.ts";
 
 /**
  * The tokenizer of a corpus's own words.
@@ -9,13 +10,23 @@ import { specialTokens, tokensOf, type Vocabulary } from "./vocabulary.ts";
  * tokenised already keeps its tokens, `<mask>` and `<unk>` among them); any other is split into words and punctuation marks.
  */
 export function createWordsTokenizer(vocabulary: Vocabulary): Tokenizer {
-  const { ids, unknown } = vocabulary;
+  const { ids, unknown, tokens } = vocabulary;
   const look = (words: readonly string[]): number[] => words.map((word) => ids.get(word) ?? unknown);
+  const table = new WordTable();
+  for (const token of tokens) table.add(token);
   return {
     ...vocabulary,
     description: wordsTokenizer,
     encode: (text) => look(splitText(text, ids)),
-    encodeSentence: (sentence) => look(tokensOf(sentence)),
+    encodeSentence(sentence) {
+      // Numbers of the table are ids: both count the vocabulary's tokens.
+      const found: number[] = [];
+      eachToken(sentence, (start, end) => {
+        const id = table.find(sentence, start, end);
+        found.push(id < 0 ? unknown : id);
+      });
+      return found;
+    },
     unknownWords: (text) => splitText(text, ids).filter((word) => !ids.has(word)),
   };
 }

@@ -1,7 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { encodeText } from "../../runtime/data/index.ts";
-import { decodeText, detectFormat, readProse, readTokenised } from "../../runtime/data/text.ts";
+import {
+  decodeText,
+  detectFormat,
+  readParagraphs,
+  readProse,
+  readTokenised,
+} from "../../runtime/data/text.ts";
 import {
   buildVocabulary,
   compareCodePoints,
@@ -56,6 +62,47 @@ describe("plain prose", () => {
 
   test("a text without blank lines has a paragraph a line", () => {
     expect(readProse("One. Two.\nThree.\n")).toEqual([["one .", "two ."], ["three ."]]);
+  });
+
+  test("a paragraph of any length has the sentences of the whole: windows of it do not show", () => {
+    const pieces = [
+      "One. ",
+      "Dr. ",
+      "A. ",
+      "(He left.) ",
+      "3.5 km. ",
+      "Why?! ",
+      "“Ah…” ",
+      "e.g. this ",
+      "界。",
+      "so long ",
+      ". ",
+      "etc. but ",
+      "... 12 ",
+      "Émile ",
+    ];
+    const drawn = fc.array(fc.constantFrom(...pieces), { minLength: 2000, maxLength: 3000 });
+    const segmenter = new Intl.Segmenter("en", { granularity: "sentence" });
+    fc.assert(
+      fc.property(drawn, (parts) => {
+        const text = parts.join("");
+        // A sentence longer than a window as well.
+        const long = `${text}${"and so on ".repeat(1500)}${text}`.trim();
+        // What joins sentences again is no concern here: compare with nothing but letters.
+        const whole = [...segmenter.segment(long)].map(({ segment }) => segment.trim());
+        const ends = (sentences: readonly string[]): ReadonlySet<number> => {
+          let length = 0;
+          return new Set(
+            sentences.map((sentence) => (length += sentence.replace(/[^\p{L}\p{N}]/gu, "").length)),
+          );
+        };
+        const found = ends(readParagraphs(long, "prose", { kind: "raw", unknown: "[UNK]" }).flat());
+        const all = ends(whole);
+        expect([...found].filter((end) => !all.has(end))).toEqual([]);
+        expect(found.size).toBeGreaterThan(all.size / 3);
+      }),
+      { numRuns: 10 },
+    );
   });
 
   test("words keep letters of every script with their marks, and apostrophes inside", () => {
