@@ -9,7 +9,9 @@ import { addEvalCommand } from "./commands/eval.ts";
 import { addExportCommand } from "./commands/export.ts";
 import { addFetchCommand } from "./commands/fetch.ts";
 import { addFmtCommand } from "./commands/fmt.ts";
+import { addGenerateCommand } from "./commands/generate.ts";
 import { addImportCommand } from "./commands/import.ts";
+import { addPrepareCommand } from "./commands/prepare.ts";
 import { addTokenizerCommand } from "./commands/tokenizer.ts";
 import { addTrainCommand } from "./commands/train.ts";
 import { addTuneCommand } from "./commands/tune.ts";
@@ -59,11 +61,19 @@ export async function runCli(args: readonly string[], streams: Streams): Promise
   addCompileCommand(program, open);
   addEncodeCommand(program, open);
   addClassifyCommand(program, open);
-  addEvalCommand(program, open);
+  addEvalCommand(program, open, (value) => {
+    code = value;
+  });
   addImportCommand(program, open);
   addExportCommand(program, open);
   addFmtCommand(program, open);
   addFetchCommand(program, open);
+  addPrepareCommand(program, open, (value) => {
+    code = value;
+  });
+  addGenerateCommand(program, open, (value) => {
+    code = value;
+  });
   addTokenizerCommand(program, open);
   try {
     if (args.length === 0) {

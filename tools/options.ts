@@ -74,7 +74,7 @@ export function withMemory(command: Command): Command {
     .option(
       "--memory <size>",
       "plan within this much memory of the device, for instance 2GiB or 500MB, computing values again instead of keeping them",
-      memorySize,
+      byteSize,
     )
     .addOption(
       new Option(
@@ -84,7 +84,8 @@ export function withMemory(command: Command): Command {
     );
 }
 
-function memorySize(text: string): number {
+/** Parses a size such as `2GiB` or `500MB` into bytes. */
+export function byteSize(text: string): number {
   const bytes = parseBytes(text);
   if (bytes !== undefined && bytes > 0) return bytes;
   throw new InvalidArgumentError("It must be a size above 0, for instance 2GiB, 500MB or 1048576 (bytes).");

@@ -15,6 +15,7 @@ import {
 } from "./corpus.ts";
 import { type GivenTokenizer, openTokenizer, vocabularySource } from "./corpus-tokenizer.ts";
 import { createOrders, exampleAt, keepTwo } from "./example-order.ts";
+import { fillPairs, fillWindows } from "./fill-batch.ts";
 import { createPairInference } from "./pair-posterior.ts";
 import {
   drawPairs,
@@ -138,36 +139,11 @@ function createPairMaker(
     return { length, predicted, firstLength: a.length, next: pairs.next[ordinal]! };
   };
 
-  const make = (index: number): Batch => {
-    const tokens = new Int32Array(batch * maxLength);
-    const segments = new Int32Array(batch * maxLength);
-    const positions = new Int32Array(batch * predictions);
-    const labels = new Int32Array(batch * predictions);
-    const weights = new Float32Array(batch * predictions);
-    const valid = new Int32Array(batch);
-    const next = new Int32Array(batch);
-    let validTokens = 0;
-    for (let i = 0; i < batch; i++) {
-      const { epoch, ordinal } = exampleAt(index * batch + i, count, orderOf);
-      const row: ExampleRow = {
-        tokens: tokens.subarray(i * maxLength, (i + 1) * maxLength),
-        segments: segments.subarray(i * maxLength, (i + 1) * maxLength),
-        positions: positions.subarray(i * predictions, (i + 1) * predictions),
-        labels: labels.subarray(i * predictions, (i + 1) * predictions),
-        weights: weights.subarray(i * predictions, (i + 1) * predictions),
-      };
-      const written = write(row, epoch, ordinal);
-      valid[i] = written.length;
-      next[i] = written.next;
-      validTokens += written.length;
-    }
-    return {
-      index,
-      fields: { tokens, segments, valid, positions, labels, weights, next },
-      examples: batch,
-      validTokens,
-    };
-  };
+  const make = (index: number): Batch =>
+    fillPairs(settings, index, (row, place) => {
+      const { epoch, ordinal } = exampleAt(place, count, orderOf);
+      return write(row, epoch, ordinal);
+    });
 
   let best: BestLosses | undefined;
   return {
@@ -266,23 +242,11 @@ function createTextMaker(
     tokenizer: tokenizer.description,
     summary: `${describe(corpus, split, fixed.text, tokenizer)}, ${count} windows${epochLength(epochs, count, batch)}`,
     best: () => undefined,
-    make(index) {
-      const tokens = new Int32Array(batch * maxLength);
-      const targets = new Int32Array(batch * maxLength);
-      const weights = new Float32Array(batch * maxLength);
-      let validTokens = 0;
-      for (let i = 0; i < batch; i++) {
-        const { epoch, ordinal } = exampleAt(index * batch + i, count, orderOf);
-        const from = i * maxLength;
-        const row = {
-          tokens: tokens.subarray(from, from + maxLength),
-          targets: targets.subarray(from, from + maxLength),
-          weights: weights.subarray(from, from + maxLength),
-        };
-        validTokens += writeWindow(row, of(epoch).running, ordinal, tokenizer);
-      }
-      return { index, fields: { tokens, targets, weights }, examples: batch, validTokens };
-    },
+    make: (index) =>
+      fillWindows(settings, index, (row, place) => {
+        const { epoch, ordinal } = exampleAt(place, count, orderOf);
+        return writeWindow(row, of(epoch).running, ordinal, tokenizer);
+      }),
   };
 }
 

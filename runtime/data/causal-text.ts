@@ -15,7 +15,7 @@ export function runningText(text: EncodedText, { sep }: Vocabulary): Int32Array 
 }
 
 /** Windows of `length` targets in a running text, the last one perhaps not full. */
-export function windowCount(running: Int32Array, length: number): number {
+export function windowCount(running: { readonly length: number }, length: number): number {
   return Math.ceil((running.length - 1) / length);
 }
 
@@ -26,7 +26,7 @@ export function windowCount(running: Int32Array, length: number): number {
  */
 export function writeWindow(
   row: { readonly tokens: Int32Array; readonly targets: Int32Array; readonly weights: Float32Array },
-  running: Int32Array,
+  running: Int32Array | Uint16Array | Uint32Array,
   window: number,
   { pad }: Vocabulary,
 ): number {

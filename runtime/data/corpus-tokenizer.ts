@@ -85,14 +85,17 @@ export function openTokenizer(
     const vocabulary = buildVocabulary(source.wordCounts(), source.isClosed ? 1 : minFrequency, limit);
     return createTokenizer(description, vocabulary);
   }
-  if (limit === undefined) {
-    throw new KilnError(
-      "user",
-      `a WordPiece vocabulary is trained to a size, and the data line of ${settings.kind} says none`,
-      "set `vocab` in the data line to the model's vocabulary size",
-    );
-  }
-  return trainTokenizer(source, { description, vocabularySize: limit, minFrequency });
+  return trainTokenizer(source, { description, vocabularySize: sizeToTrain(settings, limit), minFrequency });
+}
+
+/** @throws KilnError `user` where nothing says how large a vocabulary of word pieces is to be */
+export function sizeToTrain({ kind }: Pick<DataSettings, "kind">, limit: number | undefined): number {
+  if (limit !== undefined) return limit;
+  throw new KilnError(
+    "user",
+    `a WordPiece vocabulary is trained to a size, and the data line of ${kind} says none`,
+    "set `vocab` in the data line to the model's vocabulary size",
+  );
 }
 
 /**

@@ -46,17 +46,28 @@ function splitParagraphs(all: readonly Paragraph[]): Readonly<Record<Split, read
 }
 
 async function readSplit(folder: string, split: Split, form: SentenceForm): Promise<Paragraph[]> {
-  const names = splitFiles(split);
-  const candidates = [...names, ...names.map((name) => join("wikitext-2", name))];
-  for (const name of candidates) {
-    const path = join(folder, name);
-    if ((await stat(path).catch(() => undefined))?.isFile()) return parse(await readBytes(path), path, form);
-  }
+  const path = await findSplitFile(folder, split);
+  if (path !== undefined) return parse(await readBytes(path), path, form);
   throw new KilnError(
     "user",
     `the corpus folder ${folder} has no ${split} file`,
-    `expected ${names.join(" or ")}; \`fetch wikitext-2\` downloads a set`,
+    `expected ${splitFiles(split).join(" or ")}; \`fetch wikitext-2\` downloads a set, \`prepare\` reads folders of any text`,
   );
+}
+
+/** The file of a split that `readCorpus` would read. */
+async function findSplitFile(folder: string, split: Split): Promise<string | undefined> {
+  const names = splitFiles(split);
+  for (const name of [...names, ...names.map((name) => join("wikitext-2", name))]) {
+    const path = join(folder, name);
+    if ((await stat(path).catch(() => undefined))?.isFile()) return path;
+  }
+  return undefined;
+}
+
+/** Whether `readCorpus` takes the folder: not any folder with text in it. */
+export async function hasSplitFiles(folder: string): Promise<boolean> {
+  return (await findSplitFile(folder, "train")) !== undefined;
 }
 
 /** A JavaScript string holds about 512 MiB; words and ids of a text take several times its size. */
@@ -68,7 +79,7 @@ async function readBytes(path: string): Promise<Uint8Array> {
     throw new KilnError(
       "user",
       `the corpus ${path} has ${Math.round(size / 2 ** 20)} MiB, and at most ${maxBytes / 2 ** 20} are read`,
-      "give a part of it",
+      "`prepare` reads text of any size",
     );
   }
   try {

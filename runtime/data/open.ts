@@ -16,7 +16,7 @@ import { type SentenceForm, sentenceForm } from "./text.ts";
 import type { BatchSource } from "./types.ts";
 
 export interface OpenOptions extends GivenTokenizer {
-  /** A folder of WikiText files or a text file; left out, the corpus is drawn from the built-in grammar. */
+  /** A folder of WikiText files, a text file, or a folder that `prepareCorpus` wrote; left out, the corpus is drawn from the built-in grammar. */
   readonly corpus?: string;
   readonly split: Split;
   readonly seed: number;
@@ -28,6 +28,8 @@ export interface OpenOptions extends GivenTokenizer {
   readonly columns?: Columns;
   /** Labelled data: the examples once, in their own order; rows that no example is left for have weight 0. */
   readonly once?: boolean;
+  /** Of a prepared corpus: bytes of shards that are shuffled together (default: 32 MiB). A resumed run needs the same. */
+  readonly bufferBytes?: number;
 }
 
 /** The corpus that needs no file. */
@@ -47,10 +49,18 @@ export async function openCorpus(
 
 /** Reads what `options` names and prepares it, in this thread. */
 export async function openMaker(request: DataRequest, options: OpenOptions): Promise<BatchMaker> {
-  const { corpus: path, columns = {}, ...rest } = options;
+  const { corpus: path, columns = {}, bufferBytes, ...rest } = options;
   const settings = readSettings(request);
   if (isLabelled(settings))
     return createLabelledMaker(settings, await openLabelled(settings, path, options.split, columns), rest);
+  if (path !== undefined) {
+    const prepared = await import("./prepared/prepared-folder.ts");
+    if (await prepared.isPrepared(path)) {
+      const { createPreparedMaker, usualBufferBytes } = await import("./prepared/prepared-maker.ts");
+      const corpus = { folder: path, manifest: await prepared.readManifest(path) };
+      return createPreparedMaker(settings, corpus, { ...rest, bufferBytes: bufferBytes ?? usualBufferBytes });
+    }
+  }
   const form = sentenceForm(describeTokenizer(settings, options));
   return createBatchMaker(request, { ...rest, corpus: await openCorpus(path, options.split, form) });
 }

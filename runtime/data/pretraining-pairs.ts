@@ -13,7 +13,7 @@ export interface SentencePairs {
 }
 
 /** <cls>, <sep> and <sep>. */
-const specialsOfPair = 3;
+export const specialsOfPair = 3;
 
 /**
  * Next-sentence pairs (d2l, `_get_nsp_data_from_paragraph`): for every sentence but the last of a paragraph, with
@@ -75,8 +75,8 @@ export interface ExampleRow {
  */
 export function writePair(
   row: Pick<ExampleRow, "tokens" | "segments">,
-  a: Int32Array,
-  b: Int32Array,
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
   { cls, sep, pad }: Pick<Vocabulary, "cls" | "sep" | "pad">,
 ): number {
   const { tokens, segments } = row;

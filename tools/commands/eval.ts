@@ -6,6 +6,7 @@ import type { BatchSource, Columns } from "../../runtime/data/index.ts";
 import type { EvaluationReport } from "../../runtime/train/index.ts";
 import { recompile } from "../checkpoints.ts";
 import type { Console } from "../console.ts";
+import { chooseCorpus } from "../corpora/choose-corpus.ts";
 import {
   collectColumn,
   columnsHelp,
@@ -32,7 +33,11 @@ interface EvalOptions extends KernelOptions {
 /** Of text, whose parts have no end or a far one. */
 const textBatches = 16;
 
-export function addEvalCommand(program: Command, open: (options: KernelOptions) => Console): void {
+export function addEvalCommand(
+  program: Command,
+  open: (options: KernelOptions) => Console,
+  setExitCode: (code: number) => void,
+): void {
   withKernelOptions(
     program.command("eval").argument("<spec>", "the .bert file that the checkpoint was trained from"),
   )
@@ -58,11 +63,11 @@ export function addEvalCommand(program: Command, open: (options: KernelOptions) 
       wholeNumber(1),
     )
     .action(async (spec: string, options: EvalOptions) => {
-      await evaluate(spec, options, open(options));
+      setExitCode(await evaluate(spec, options, open(options)));
     });
 }
 
-async function evaluate(spec: string, options: EvalOptions, console: Console): Promise<void> {
+async function evaluate(spec: string, options: EvalOptions, console: Console): Promise<number> {
   const { loadCheckpoint } = await import("../../runtime/checkpoint/index.ts");
   const { openDevice } = await import("../../runtime/device/index.ts");
   const { createEvaluator } = await import("../../runtime/train/index.ts");
@@ -81,15 +86,20 @@ async function evaluate(spec: string, options: EvalOptions, console: Console): P
     });
     console.say(kiln.notice);
     const { vocabulary, tokenizer, labels } = checkpoint;
+    const given = { vocabulary, ...(tokenizer !== undefined && { tokenizer }) };
+    const chosen = await chooseCorpus(
+      { path: corpus, prepared: undefined, request: program.data, given },
+      console,
+    );
+    if ("interruptedBy" in chosen) return chosen.interruptedBy;
     const batches = await openBatches(program.data, {
       split: options.split,
       seed: options.seed ?? checkpoint.seed,
       once: true,
       columns,
-      vocabulary,
-      ...(tokenizer !== undefined && { tokenizer }),
+      ...given,
       ...(labels !== undefined && { labels }),
-      ...(corpus !== undefined && { corpus }),
+      ...(chosen.path !== undefined && { corpus: chosen.path }),
     });
     try {
       console.say(`data: ${batches.summary}`);
@@ -101,6 +111,7 @@ async function evaluate(spec: string, options: EvalOptions, console: Console): P
         );
         const report = await evaluator.evaluate(batches, count);
         show({ device: kiln.name, program, checkpoint, batches, report, split: options.split }, console);
+        return 0;
       } finally {
         evaluator.dispose();
       }

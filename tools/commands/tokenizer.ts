@@ -8,6 +8,7 @@ import { Failure } from "../failure.ts";
 import { type CommonOptions, wholeNumber, withJson } from "../options.ts";
 import { renderTable } from "../terminal/table.ts";
 import { formatCount } from "../terminal/units.ts";
+import { readGivenTokenizer } from "../tokenizers.ts";
 
 interface TrainOptions extends CommonOptions {
   readonly vocab: number;
@@ -129,9 +130,7 @@ async function show(path: string, text: string, console: Console): Promise<void>
 }
 
 async function openTokenizer(path: string): Promise<Tokenizer> {
-  const { createTokenizer, readTokenizer, wordsTokenizer } = await import("../../runtime/tokenizer/index.ts");
-  if (!path.endsWith(".safetensors")) return readTokenizer(path);
-  const { loadCheckpoint } = await import("../../runtime/checkpoint/index.ts");
-  const { tokenizer = wordsTokenizer, vocabulary } = await loadCheckpoint(path);
+  const { createTokenizer } = await import("../../runtime/tokenizer/index.ts");
+  const { tokenizer, vocabulary } = await readGivenTokenizer(path);
   return createTokenizer(tokenizer, vocabulary);
 }

@@ -5,6 +5,7 @@ import type { Columns } from "../../runtime/data/index.ts";
 import type { KilnDevice } from "../../runtime/device/index.ts";
 import type { Trainer } from "../../runtime/train/index.ts";
 import type { Console } from "../console.ts";
+import { chooseCorpus } from "../corpora/choose-corpus.ts";
 import { Failure } from "../failure.ts";
 import {
   collectColumn,
@@ -33,6 +34,7 @@ import { describeInit, openInit, openResume, readingOf } from "../training/start
 
 interface TrainOptions extends TrainingOptions {
   readonly corpus?: string;
+  readonly prepared?: string;
   readonly steps?: number;
   readonly resume?: string;
   readonly tokenizer?: string;
@@ -67,8 +69,9 @@ export function addTrainCommand(
     )
     .option(
       "--corpus <path>",
-      "a folder with wiki.train.tokens, or a text file; labelled examples for a classifier: .tsv, .csv, .jsonl, .conll, or a folder with train and valid files (default: generated)",
+      "a folder with wiki.train.tokens, a text file or what `prepare` wrote, large text is prepared first; labelled examples for a classifier: .tsv, .csv, .jsonl, .conll, or a folder with train and valid files (default: generated)",
     )
+    .option("--prepared <folder>", "prepare the corpus there (default: large text only, in the cache folder)")
     .option(
       "--steps <n>",
       "steps of the run (default: the spec's; its learning-rate schedule stays as it is)",
@@ -148,20 +151,21 @@ async function trainOn(
   const corpus = options.corpus ?? started?.corpus;
   const columns = Object.keys(options.columns).length > 0 ? options.columns : (started?.columns ?? {});
   const init = resume === undefined ? await openInit(spec, program, options) : undefined;
-  const reading = {
-    seed,
-    columns,
-    ...(corpus !== undefined && { corpus }),
-    ...(await readingOf(
-      { ...(resume !== undefined && { resume }), ...(init !== undefined && { init }) },
-      options,
-    )),
-  };
+  const given = await readingOf(
+    { ...(resume !== undefined && { resume }), ...(init !== undefined && { init }) },
+    options,
+  );
   console.say(kiln.notice);
   console.say(describeModel(program));
   console.say(`memory: ${describeMemory(program, memory)}`);
   const precision = describePrecision(program);
   if (precision !== undefined) console.say(precision);
+  const named = { path: corpus, prepared: options.prepared, request: program.data, given };
+  const chosen = await chooseCorpus(named, console);
+  if ("interruptedBy" in chosen) return chosen.interruptedBy;
+  const reading = { seed, columns, ...(chosen.path !== undefined && { corpus: chosen.path }), ...given };
+  // To go on with: the cache may be emptied meanwhile, a folder that was named is a person's own.
+  const toResume = options.prepared === undefined ? corpus : chosen.path;
   const batches = await openBatches(program.data, { ...reading, split: "train" });
   let trainer: Trainer | undefined;
   let heldOut: HeldOut | undefined;
@@ -213,7 +217,7 @@ async function trainOn(
     }
     await files.writeStart({
       spec,
-      ...(corpus !== undefined && { corpus }),
+      ...(toResume !== undefined && { corpus: toResume }),
       ...(Object.keys(columns).length > 0 && { columns }),
     });
     const best = new BestCheckpoint(options.best, measured);
@@ -237,7 +241,7 @@ async function trainOn(
     });
     const history = [...earlier, ...outcome.records];
     await writeChart(run, history, outcome.heldOut, seed);
-    report(run, outcome, history, best.found, resumeCommand(spec, files, options, corpus));
+    report(run, outcome, history, best.found, resumeCommand(spec, files, options, toResume));
     return outcome.interruptedBy ?? 0;
   } finally {
     await trainer?.dispose();

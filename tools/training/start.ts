@@ -6,6 +6,7 @@ import type { InitReport } from "../../runtime/train/index.ts";
 import type { Console } from "../console.ts";
 import { Failure } from "../failure.ts";
 import { formatCount } from "../terminal/units.ts";
+import { readGivenTokenizer } from "../tokenizers.ts";
 
 /** What a run begins with: nothing, a run to go on with, or another model's parameters. */
 export interface RunStart {
@@ -58,10 +59,7 @@ export async function readingOf(
 ): Promise<Pick<OpenOptions, "vocabulary" | "tokenizer" | "labels">> {
   const source = resume ?? init;
   if (source === undefined) {
-    if (path === undefined) return {};
-    const { readTokenizer } = await import("../../runtime/tokenizer/index.ts");
-    const { tokens, description } = await readTokenizer(path);
-    return { vocabulary: tokens, tokenizer: description };
+    return path === undefined ? {} : readGivenTokenizer(path);
   }
   if (path !== undefined) {
     throw new Failure(2, {
