@@ -71,7 +71,7 @@ describe("drafts of kernels", () => {
   });
 
   test("compute the same bit for bit, and give way to the kernels from the third step on", {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const own = await openDevice({ prefer: "software" });
     try {
