@@ -4,14 +4,14 @@ import { hasErrors, renderDiagnostics } from "../../compiler/diagnostics/index.t
 import { elaborate } from "../../compiler/elaborate/index.ts";
 import { analyzeTexts, errorsOf, inForward, shipped } from "./check.ts";
 
-/** Longest a hostile text of these sizes may take, as a multiple of a small valid spec at the same time on the same machine. */
+/** Longest a hostile text of these sizes may take, as a multiple of `bert-tiny` with its library on the same machine: ten times what the worst takes. */
 const LONGEST = 1000;
 let validMs = Number.POSITIVE_INFINITY;
 beforeAll(() => {
   // The first runs are compiled by the engine.
   for (let i = 0; i < 5; i++) {
     const before = performance.now();
-    expect(errorsOf(inForward("let y = x"))).toBe("");
+    expect(errorsOf(bert)).toBe("");
     validMs = performance.now() - before;
   }
 });
