@@ -23,11 +23,19 @@ export interface ModelResults {
   add(kind: ResultKind, name: string, nameSpan: Span, value: Value, span: Span): void;
 }
 
+/**
+ * Told each value that the analysis finds: of expressions, by their span, and of declared names, by the name's.
+ * @param path of the layer instance in which it was found; "" in the model
+ */
+export type Observe = (span: Span, path: string, value: Value) => void;
+
 /** What one run of the analysis has made so far, and its bounds. */
 export class Analysis {
   readonly instructions: Instruction[] = [];
   readonly parameters: TypedParameter[] = [];
   readonly settings: Settings;
+  /** Absent where nobody wants to know. */
+  readonly observe: Observe | undefined;
   readonly #report: (d: Diagnostic) => void;
   readonly #sources: readonly SourceFile[];
   readonly #places = new Map<string, string>();
@@ -41,8 +49,10 @@ export class Analysis {
     report: (d: Diagnostic) => void,
     sources: readonly SourceFile[],
     overrides: ReadonlyMap<SettingItem, Value>,
+    observe: Observe | undefined,
   ) {
     this.#report = report;
+    this.observe = observe;
     this.#sources = sources;
     this.settings = new Settings(overrides, () => this);
   }

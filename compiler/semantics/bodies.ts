@@ -60,6 +60,7 @@ function runStatement(
     case "loss":
     case "metric": {
       const value = evaluate(a, statement.value, env, statement.name.text);
+      a.observe?.(statement.name.span, env.path, value);
       if (env.results === undefined) a.report(outputOutsideModel(statement));
       else
         env.results.add(
@@ -96,6 +97,7 @@ function runLet(a: Analysis, statement: LetStatement, env: Env): void {
     a.report(letCount(statement, parts.length));
   statement.names.forEach((name, i) => {
     const part = parts.length === statement.names.length ? (parts[i] ?? errorValue) : errorValue;
+    a.observe?.(name.span, env.path, part);
     const known = env.scope.define(name.text, part, name.span);
     if (known !== undefined) a.report(duplicateName(name.text, name.span, known.span));
   });

@@ -21,7 +21,9 @@ import { boolValue, errorValue, intValue, isNumber, type Value } from "./value.t
  * @param label what the value is called in kernels: the name of the `let`, fn or layer; the operation without one
  */
 export function evaluate(a: Analysis, expression: Expression, env: Env, label?: string): Value {
-  return a.nested(expression.span, errorValue, () => evaluateHere(a, expression, env, label));
+  const value = a.nested(expression.span, errorValue, () => evaluateHere(a, expression, env, label));
+  a.observe?.(expression.span, env.path, value);
+  return value;
 }
 
 function evaluateHere(a: Analysis, expression: Expression, env: Env, label: string | undefined): Value {

@@ -11,8 +11,12 @@ export type ParseFile = (source: SourceFile) => ParseResult;
 export interface LoadedFile {
   readonly source: SourceFile;
   readonly ast: SpecFile;
+  /** From the shipped library. */
+  readonly shipped: boolean;
   /** In the order of the text; what could not be loaded is left out. */
   readonly imports: readonly LoadedFile[];
+  /** The same by the line that names it. */
+  readonly importOf: ReadonlyMap<ImportItem, LoadedFile>;
 }
 
 interface Place {
@@ -42,12 +46,15 @@ export function loadFiles(
     const { ast, diagnostics } = parse(source);
     for (const d of diagnostics) report(d);
     const imports: LoadedFile[] = [];
-    const file: LoadedFile = { source, ast, imports };
+    const importOf = new Map<ImportItem, LoadedFile>();
+    const file: LoadedFile = { source, ast, shipped: place.shipped, imports, importOf };
     files.set(keyOf(place), file);
     for (const item of ast.items) {
       if (item.kind !== "import") continue;
       const imported = resolve(place, item, depth + 1);
-      if (imported !== undefined) imports.push(imported);
+      if (imported === undefined) continue;
+      imports.push(imported);
+      importOf.set(item, imported);
     }
     return file;
   };

@@ -92,6 +92,11 @@ function positive(name: string, settings: ReadonlyMap<string, number>): string |
 
 export const initializerNames: readonly string[] = [...rules.keys()];
 
+/** What each initialiser takes. */
+export const initializerSettings: ReadonlyMap<string, readonly SettingSpec[]> = new Map(
+  [...rules].map(([name, rule]) => [name, rule.settings]),
+);
+
 export function isInitializer(name: string): boolean {
   return rules.has(name);
 }

@@ -81,6 +81,7 @@ function runItems(a: Analysis, items: readonly LayerItem[], env: Env, forwards: 
 }
 
 function define(a: Analysis, env: Env, name: string, value: Value, span: Span): void {
+  a.observe?.(span, env.path, value);
   const known = env.scope.define(name, value, span);
   if (known !== undefined) a.report(duplicateName(name, span, known.span));
 }

@@ -27,6 +27,7 @@ export class Settings {
     this.#values.set(item, "evaluating");
     const value = named(this.#overrides.get(item) ?? this.#default(item, file), item);
     this.#values.set(item, value);
+    a.observe?.(item.name.span, "", value);
     return value;
   }
 

@@ -99,6 +99,7 @@ export function bindParameters(
 }
 
 function define(a: Analysis, env: Env, name: Name, value: Value): void {
+  a.observe?.(name.span, env.path, value);
   const known = env.scope.define(name.text, value, name.span);
   if (known !== undefined) a.report(duplicateName(name.text, name.span, known.span));
 }
@@ -234,7 +235,9 @@ function bindTensor(
       dimension.kind === "name" && lookupName(a, dimension.text, dimension.span, env) === undefined;
     if (dimension.kind === "name" && isNew && part === "names") {
       const size = { size: dim.size, name: dimension.text, at: dimension.span, outer: dim };
-      env.scope.define(dimension.text, intValue(dim.size, size), dimension.span);
+      const value = intValue(dim.size, size);
+      a.observe?.(dimension.span, env.path, value);
+      env.scope.define(dimension.text, value, dimension.span);
       continue;
     }
     const wanted = dimensionSize(a, dimension, env);

@@ -74,6 +74,13 @@ const float = (name: string, fallback?: number): SettingSpec =>
     ? { name, type: "float" }
     : { name, type: "float", fallback: { kind: "float", value: fallback } };
 
+/** Patterns of parameter names; none by default. */
+const patternList: SettingSpec = {
+  name: "exclude",
+  type: "list of strings",
+  fallback: { kind: "list", elements: [] },
+};
+
 const optimizerKinds = ["sgd", "momentum", "adam", "adamw"] as const;
 type OptimizerKind = (typeof optimizerKinds)[number];
 
@@ -87,6 +94,15 @@ const optimizerSettings: Readonly<Record<OptimizerKind, readonly SettingSpec[]>>
   adam: [float("beta1", 0.9), float("beta2", 0.999), float("eps", 1e-8)],
   adamw: [float("beta1", 0.9), float("beta2", 0.999), float("eps", 1e-8), float("weight_decay", 0.01)],
 };
+
+/** What each optimizer takes, `lr` first. */
+export const optimizerSignatures: ReadonlyMap<string, readonly SettingSpec[]> = new Map(
+  optimizerKinds.map((kind) => [kind, settingsOf(kind, { name: "lr", type: "learning rate" }, patternList)]),
+);
+
+function settingsOf(kind: OptimizerKind, rate: SettingSpec, excluded: SettingSpec): readonly SettingSpec[] {
+  return [rate, ...optimizerSettings[kind], ...(kind === "adamw" ? [excluded] : [])];
+}
 
 function isOptimizer(name: string): name is OptimizerKind {
   return optimizerKinds.some((kind) => kind === name);
@@ -124,16 +140,13 @@ function readOptimizer(
     },
   };
   const excluded: SettingSpec = {
-    name: "exclude",
-    type: "list of strings",
-    fallback: { kind: "list", elements: [] },
+    ...patternList,
     read: (e) => {
       exclude = readPatterns(a, e, "exclude", env);
       return exclude === undefined ? errorValue : { kind: "list", elements: [] };
     },
   };
-  const specs = [rate, ...optimizerSettings[kind], ...(kind === "adamw" ? [excluded] : [])];
-  const settings = readSettings(a, kind, specs, expression, env);
+  const settings = readSettings(a, kind, settingsOf(kind, rate, excluded), expression, env);
   if (settings === undefined || lr === undefined) return undefined;
   const number = (name: string): number | undefined => {
     const value = settings.get(name);
@@ -183,6 +196,16 @@ const schedules = {
     float("end", 0),
   ],
 } as const satisfies Readonly<Record<string, readonly SettingSpec[]>>;
+
+/** What each learning rate takes. */
+export const scheduleSignatures: ReadonlyMap<string, readonly SettingSpec[]> = new Map(
+  Object.entries(schedules),
+);
+
+/** What `clip` may be. */
+export const clipSignatures: ReadonlyMap<string, readonly SettingSpec[]> = new Map([
+  ["global_norm", [float("max")]],
+]);
 
 function isSchedule(name: string): name is keyof typeof schedules {
   return Object.hasOwn(schedules, name);
@@ -266,7 +289,7 @@ function readClip(
     a.report(recipeCall(expression.span, "`clip`", ["global_norm(c)", "none"]));
     return undefined;
   }
-  const settings = readSettings(a, "global_norm", [float("max")], expression, env);
+  const settings = readSettings(a, "global_norm", clipSignatures.get("global_norm") ?? [], expression, env);
   const max = settings?.get("max");
   if (max?.kind !== "float") return undefined;
   if (max.value > 0) return { globalNorm: max.value };

@@ -5,4 +5,14 @@
 // Start reading at. ast.ts, then grammar.ts and build.ts; models/LANGUAGE.md is the language for people.
 export * from "./ast.ts";
 export { type FormatResult, format } from "./format.ts";
+export {
+  type Cursor,
+  type CursorFrame,
+  contextualWords,
+  cursorAt,
+  type Lexed,
+  type LexedKind,
+  type LexedToken,
+  lex,
+} from "./lex.ts";
 export { type ParseResult, parse } from "./parse.ts";
