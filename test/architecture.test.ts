@@ -34,6 +34,11 @@ const allowed: readonly Arrow[] = [
     why: "reads the AST, writes the typed model, which it owns",
   },
   {
+    from: "compiler/service",
+    to: ["compiler/syntax", "compiler/semantics"],
+    why: "what editors ask of a text: the AST and the values that the analysis found, no stage behind",
+  },
+  {
     from: "compiler/elaborate",
     to: ["compiler/semantics", "compiler/graph"],
     why: "reads the typed model, writes graph",
