@@ -11,6 +11,7 @@ import { addFetchCommand } from "./commands/fetch.ts";
 import { addFmtCommand } from "./commands/fmt.ts";
 import { addGenerateCommand } from "./commands/generate.ts";
 import { addImportCommand } from "./commands/import.ts";
+import { addLspCommand } from "./commands/lsp.ts";
 import { addPrepareCommand } from "./commands/prepare.ts";
 import { addTokenizerCommand } from "./commands/tokenizer.ts";
 import { addTrainCommand } from "./commands/train.ts";
@@ -75,6 +76,7 @@ export async function runCli(args: readonly string[], streams: Streams): Promise
     code = value;
   });
   addTokenizerCommand(program, open);
+  addLspCommand(program);
   try {
     if (args.length === 0) {
       streams.err.write(program.helpInformation() + examples);

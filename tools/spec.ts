@@ -9,7 +9,7 @@ import { Failure, SpecFailure } from "./failure.ts";
 import type { ChosenTuning } from "./tuning/choose-tuning.ts";
 
 /** The folder that holds the shipped `lib/`. */
-const shippedFolder = fileURLToPath(new URL("../models", import.meta.url));
+export const shippedFolder = fileURLToPath(new URL("../models", import.meta.url));
 
 /** A spec of a page or two is a few KiB; a text beyond this is no spec. */
 const specLimitBytes = 4 * 1024 * 1024;
