@@ -2,7 +2,15 @@ import type { DataRequest, Precision, Program, Tuning } from "../../compiler/pro
 import { KilnError } from "../errors.ts";
 import { isTokenizerDescription, type TokenizerDescription } from "../tokenizer-description.ts";
 import { isRecord } from "./safetensors.ts";
-import { readTensorFile, type StoredTensor, verifyChecksum, writeTensorFile } from "./tensor-file.ts";
+import {
+  type ByteSink,
+  type ByteSource,
+  checkChecksum,
+  readTensors,
+  type StoredTensor,
+  writeTensors,
+} from "./tensor-bytes.ts";
+import { openFile, writeTensorFile } from "./tensor-file.ts";
 
 /**
  * A run at the end of a step: all that is needed to go on with it, to encode with it and to compile it again.
@@ -35,8 +43,9 @@ export interface CheckpointContents {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
 }
 
-/** A checkpoint on disk; its tensors are read when they are asked for. */
+/** A checkpoint on disk or in a browser's storage; its tensors are read when they are asked for. */
 export interface Checkpoint extends CheckpointContents {
+  /** What messages call it. */
   readonly path: string;
 }
 
@@ -56,7 +65,19 @@ export function stateTensorName(buffer: string): string {
  * @throws KilnError `machine` when the disk refuses; what reading a tensor throws
  */
 export async function saveCheckpoint(path: string, contents: CheckpointContents): Promise<void> {
-  await writeTensorFile(path, contents.tensors, {
+  await writeTensorFile(path, contents.tensors, metadataOf(contents));
+}
+
+/**
+ * Writes the bytes of the same file; that they replace an earlier one all or not at all is the sink's affair.
+ * @throws what the sink or reading a tensor throws
+ */
+export async function writeCheckpoint(sink: ByteSink, contents: CheckpointContents): Promise<void> {
+  await writeTensors(sink, contents.tensors, metadataOf(contents));
+}
+
+function metadataOf(contents: CheckpointContents): Readonly<Record<string, string>> {
+  return {
     format,
     version,
     step: String(contents.step),
@@ -72,7 +93,7 @@ export async function saveCheckpoint(path: string, contents: CheckpointContents)
     vocabulary: JSON.stringify(contents.vocabulary),
     ...(contents.labels !== undefined && { labels: JSON.stringify(contents.labels) }),
     ...(contents.tokenizer !== undefined && { tokenizer: JSON.stringify(contents.tokenizer) }),
-  });
+  };
 }
 
 /**
@@ -80,7 +101,16 @@ export async function saveCheckpoint(path: string, contents: CheckpointContents)
  * @throws KilnError `user` naming the path and the problem
  */
 export async function loadCheckpoint(path: string): Promise<Checkpoint> {
-  const { metadata, tensors } = await readTensorFile(path);
+  return readCheckpoint(await openFile(path));
+}
+
+/**
+ * The same of bytes from anywhere.
+ * @throws KilnError `user` naming the source and the problem
+ */
+export async function readCheckpoint(source: ByteSource): Promise<Checkpoint> {
+  const path = source.name;
+  const { metadata, tensors } = await readTensors(source);
   if (metadata.format !== format) {
     throw new KilnError(
       "user",
@@ -94,7 +124,7 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
       `${path} has checkpoint version ${metadata.version ?? "?"}, this Kiln reads ${version}`,
     );
   }
-  await verifyChecksum(path);
+  await checkChecksum(source);
   const field = (name: string) => {
     const text = metadata[name];
     if (text === undefined) throw new KilnError("user", `${path} has no \`${name}\` in its metadata`);

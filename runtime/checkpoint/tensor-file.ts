@@ -2,38 +2,21 @@ import type { FileHandle } from "node:fs/promises";
 import { KilnError, messageOf } from "../errors.ts";
 import { writeAtomically } from "./atomic-write.ts";
 import {
-  encodeHeader,
-  headerLength,
-  lengthBytes,
-  parseHeader,
-  type SafetensorsDType,
-  type TensorInfo,
-  tensorBytes,
-} from "./safetensors.ts";
+  type ByteSource,
+  checkChecksum,
+  fileBytes,
+  readTensors,
+  type StoredTensor,
+  type Tensors,
+  writeTensors,
+} from "./tensor-bytes.ts";
 
-/** A tensor whose bytes (row-major, little-endian) come in pieces, so that none need lie whole in memory. */
-export interface StoredTensor {
-  readonly dtype: SafetensorsDType;
-  readonly shape: readonly number[];
-  /** May be called more than once. */
-  read(): AsyncIterable<Uint8Array<ArrayBuffer>>;
-}
-
-export interface TensorFile {
+export interface TensorFile extends Tensors {
   readonly path: string;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly tensors: ReadonlyMap<string, StoredTensor>;
 }
-
-const pieceBytes = 16 * 1024 * 1024;
-/** The checksum is the first metadata, so its place is the same in every file. Hexadecimal SHA-256. */
-const checksumStart = '{"__metadata__":{"sha256":"';
-const checksumBytes = 64;
-const checksumPlace = lengthBytes + checksumStart.length;
 
 /**
- * Writes a safetensors file atomically, with the SHA-256 of the whole file (its own 64 digits counted as zeros) as
- * the metadata `sha256`, a name that `metadata` must not use.
+ * Writes a safetensors file atomically, with a checksum (`writeTensors`).
  * @throws KilnError `machine` when the disk refuses; what a tensor's `read` throws, in which case nothing is changed
  */
 export async function writeTensorFile(
@@ -41,17 +24,9 @@ export async function writeTensorFile(
   tensors: ReadonlyMap<string, StoredTensor>,
   metadata: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const { createHash } = await import("node:crypto");
-  const noDigits = ["sha256", "0".repeat(checksumBytes)] as const;
-  await writeAtomically(path, async (file) => {
-    const hash = createHash("sha256");
-    for await (const piece of fileBytes(tensors, [noDigits, ...Object.entries(metadata)])) {
-      hash.update(piece);
-      await writeAll(file, piece);
-    }
-    const digits = new TextEncoder().encode(hash.digest("hex"));
-    await writeAll(file, digits, checksumPlace);
-  });
+  await writeAtomically(path, (file) =>
+    writeTensors({ write: (bytes, position) => writeAll(file, bytes, position ?? null) }, tensors, metadata),
+  );
 }
 
 /**
@@ -66,28 +41,6 @@ export async function writePlainTensorFile(
   await writeAtomically(path, async (file) => {
     for await (const piece of fileBytes(tensors, Object.entries(metadata))) await writeAll(file, piece);
   });
-}
-
-async function* fileBytes(
-  tensors: ReadonlyMap<string, StoredTensor>,
-  metadata: readonly (readonly [string, string])[],
-): AsyncGenerator<Uint8Array> {
-  const infos: readonly TensorInfo[] = [...tensors].map(([name, { dtype, shape }]) => ({
-    name,
-    dtype,
-    shape,
-  }));
-  yield encodeHeader(infos, metadata);
-  for (const [name, tensor] of tensors) {
-    let given = 0;
-    for await (const piece of tensor.read()) {
-      yield piece;
-      given += piece.length;
-    }
-    if (given !== tensorBytes(tensor)) {
-      throw new Error(`the tensor \`${name}\` gave ${given} of its ${tensorBytes(tensor)} bytes`);
-    }
-  }
 }
 
 /** `write` may take less than it is given. */
@@ -108,26 +61,7 @@ async function writeAll(file: FileHandle, bytes: Uint8Array, position: number | 
  * @throws KilnError `user` naming the path and the problem
  */
 export async function readTensorFile(path: string): Promise<TensorFile> {
-  return withFile(path, async (file, fileBytes) => {
-    const length = headerLength(
-      await readRange(file, 0, Math.min(fileBytes, lengthBytes), path),
-      fileBytes,
-      path,
-    );
-    const header = parseHeader(await readRange(file, lengthBytes, length, path), fileBytes, path);
-    const identity = await identityOf(file);
-    const tensors = new Map(
-      header.tensors.map((tensor) => [
-        tensor.name,
-        {
-          dtype: tensor.dtype,
-          shape: tensor.shape,
-          read: () => readTensor(path, identity, tensor.beginByte, tensor.endByte),
-        },
-      ]),
-    );
-    return { path, metadata: header.metadata, tensors };
-  });
+  return { path, ...(await readTensors(await openFile(path))) };
 }
 
 /**
@@ -135,27 +69,27 @@ export async function readTensorFile(path: string): Promise<TensorFile> {
  * @throws KilnError `user` for a file that was changed, or that carries none
  */
 export async function verifyChecksum(path: string): Promise<void> {
-  const { createHash } = await import("node:crypto");
-  await withFile(path, async (file, fileBytes) => {
-    const start = await readRange(file, 0, Math.min(fileBytes, checksumPlace + checksumBytes), path);
-    const text = new TextDecoder("latin1").decode(start);
-    const stored = text.slice(checksumPlace);
-    if (!text.slice(lengthBytes).startsWith(checksumStart) || !/^[0-9a-f]{64}$/.test(stored)) {
-      throw new KilnError("user", `${path} is not a Kiln checkpoint: it carries no checksum`);
-    }
-    const hash = createHash("sha256");
-    start.fill(0x30, checksumPlace);
-    hash.update(start);
-    for (let at = start.length; at < fileBytes; at += pieceBytes) {
-      hash.update(await readRange(file, at, Math.min(pieceBytes, fileBytes - at), path));
-    }
-    if (hash.digest("hex") !== stored) {
-      throw new KilnError(
-        "user",
-        `${path} is damaged: its contents do not match its checksum`,
-        "copy it again, or use an earlier checkpoint",
-      );
-    }
+  await checkChecksum(await openFile(path));
+}
+
+/**
+ * A file as a source. It is open only while it is read, and must stay the file that it is now.
+ * @throws KilnError `user` for a path that is no file that can be read
+ */
+export async function openFile(path: string): Promise<ByteSource> {
+  return withFile(path, async (file, sizeBytes) => {
+    const identity = await identityOf(file);
+    return {
+      name: path,
+      sizeBytes,
+      read: (beginByte, length) =>
+        withFile(path, async (again) => {
+          if ((await identityOf(again)) !== identity) {
+            throw new KilnError("user", `${path} was replaced while it was being read`, "start again");
+          }
+          return readRange(again, beginByte, length, path);
+        }),
+    };
   });
 }
 
@@ -164,23 +98,6 @@ async function identityOf(file: FileHandle): Promise<string> {
   const { dev, ino, size, mtimeMs } = await file.stat();
   return `${dev} ${ino} ${size} ${mtimeMs}`;
 }
-
-async function* readTensor(
-  path: string,
-  identity: string,
-  beginByte: number,
-  endByte: number,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  for (let at = beginByte; at < endByte; at += pieceBytes) {
-    yield await withFile(path, async (file) => {
-      if ((await identityOf(file)) !== identity) {
-        throw new KilnError("user", `${path} was replaced while it was being read`, "start again");
-      }
-      return readRange(file, at, Math.min(pieceBytes, endByte - at), path);
-    });
-  }
-}
-
 async function readRange(
   file: FileHandle,
   begin: number,

@@ -2,7 +2,8 @@ import { readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { KilnError, messageOf } from "../errors.ts";
 import type { Corpus, Split } from "./corpus.ts";
-import { decodeText, detectFormat, type Paragraph, readParagraphs, type SentenceForm } from "./text.ts";
+import type { Paragraph, SentenceForm } from "./text.ts";
+import { checkTextSize, paragraphsOf, textCorpus } from "./text-corpus.ts";
 
 /** Names a split's file may have in a folder, in the order they are tried. */
 function splitFiles(split: Split): readonly string[] {
@@ -21,14 +22,8 @@ export async function readCorpus(path: string, split: Split, form: SentenceForm)
     throw new KilnError("user", `there is no corpus at ${path}`, "check the path, or leave out --corpus");
   }
   if (!info.isDirectory()) {
-    const all = parse(await readBytes(path), path, form);
-    const parts = splitParagraphs(all);
-    return {
-      kind: "text",
-      name: basename(path),
-      paragraphs: parts[split],
-      vocabularyParagraphs: parts.train,
-    };
+    const corpus = textCorpus(await readBytes(path), path, split, form);
+    return { ...corpus, name: basename(path) };
   }
   const train = await readSplit(path, "train", form);
   return {
@@ -39,15 +34,9 @@ export async function readCorpus(path: string, split: Split, form: SentenceForm)
   };
 }
 
-function splitParagraphs(all: readonly Paragraph[]): Readonly<Record<Split, readonly Paragraph[]>> {
-  const trainEnd = Math.ceil(all.length * 0.9);
-  const validEnd = trainEnd + Math.ceil((all.length - trainEnd) / 2);
-  return { train: all.slice(0, trainEnd), valid: all.slice(trainEnd, validEnd), test: all.slice(validEnd) };
-}
-
 async function readSplit(folder: string, split: Split, form: SentenceForm): Promise<Paragraph[]> {
   const path = await findSplitFile(folder, split);
-  if (path !== undefined) return parse(await readBytes(path), path, form);
+  if (path !== undefined) return paragraphsOf(await readBytes(path), path, form);
   throw new KilnError(
     "user",
     `the corpus folder ${folder} has no ${split} file`,
@@ -70,30 +59,12 @@ export async function hasSplitFiles(folder: string): Promise<boolean> {
   return (await findSplitFile(folder, "train")) !== undefined;
 }
 
-/** A JavaScript string holds about 512 MiB; words and ids of a text take several times its size. */
-const maxBytes = 256 * 2 ** 20;
-
 async function readBytes(path: string): Promise<Uint8Array> {
   const { size } = await stat(path);
-  if (size > maxBytes) {
-    throw new KilnError(
-      "user",
-      `the corpus ${path} has ${Math.round(size / 2 ** 20)} MiB, and at most ${maxBytes / 2 ** 20} are read`,
-      "`prepare` reads text of any size",
-    );
-  }
+  checkTextSize(size, path, "`prepare` reads text of any size");
   try {
     return await readFile(path);
   } catch (error) {
     throw new KilnError("user", `cannot read ${path}: ${messageOf(error)}`, undefined, error);
   }
-}
-
-function parse(bytes: Uint8Array, path: string, form: SentenceForm): Paragraph[] {
-  const text = decodeText(bytes, path);
-  const paragraphs = readParagraphs(text, detectFormat(text), form);
-  if (paragraphs.length === 0) {
-    throw new KilnError("user", `no paragraph with a sentence was found in ${path}`, "give a longer text");
-  }
-  return paragraphs;
 }

@@ -13,11 +13,14 @@ import type { Columns } from "./labelled/parse-labelled.ts";
 import { wordRolesCorpus } from "./labelled/word-roles.ts";
 import { isLabelled, type LabelledSettings, readSettings } from "./settings.ts";
 import { type SentenceForm, sentenceForm } from "./text.ts";
+import { textCorpus } from "./text-corpus.ts";
 import type { BatchSource } from "./types.ts";
 
 export interface OpenOptions extends GivenTokenizer {
   /** A folder of WikiText files, a text file, or a folder that `prepareCorpus` wrote; left out, the corpus is drawn from the built-in grammar. */
   readonly corpus?: string;
+  /** A text that is no file, as UTF-8, in place of `corpus`: what a person gave a page. */
+  readonly text?: { readonly name: string; readonly bytes: Uint8Array };
   readonly split: Split;
   readonly seed: number;
   /** The model's vocabulary size, where the request's `vocab` does not say it: most entries of the vocabulary. */
@@ -49,8 +52,15 @@ export async function openCorpus(
 
 /** Reads what `options` names and prepares it, in this thread. */
 export async function openMaker(request: DataRequest, options: OpenOptions): Promise<BatchMaker> {
-  const { corpus: path, columns = {}, bufferBytes, ...rest } = options;
+  const { corpus: path, text, columns = {}, bufferBytes, ...rest } = options;
   const settings = readSettings(request);
+  if (isLabelled(settings) && text !== undefined) {
+    throw new KilnError(
+      "user",
+      `${settings.kind} reads labelled examples, and ${text.name} is a plain text`,
+      "choose a spec that reads text, or leave the text out for the generated examples",
+    );
+  }
   if (isLabelled(settings))
     return createLabelledMaker(settings, await openLabelled(settings, path, options.split, columns), rest);
   if (path !== undefined) {
@@ -62,7 +72,11 @@ export async function openMaker(request: DataRequest, options: OpenOptions): Pro
     }
   }
   const form = sentenceForm(describeTokenizer(settings, options));
-  return createBatchMaker(request, { ...rest, corpus: await openCorpus(path, options.split, form) });
+  const corpus =
+    text === undefined
+      ? await openCorpus(path, options.split, form)
+      : textCorpus(text.bytes, text.name, options.split, form);
+  return createBatchMaker(request, { ...rest, corpus });
 }
 
 /** Labelled examples of a file or folder, or the generated task of their kind. */

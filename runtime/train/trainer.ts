@@ -1,5 +1,5 @@
 import type { Program } from "../../compiler/program/index.ts";
-import { type Checkpoint, saveCheckpoint } from "../checkpoint/index.ts";
+import { type Checkpoint, type CheckpointContents, saveCheckpoint } from "../checkpoint/index.ts";
 import type { Batch, BatchSource } from "../data/index.ts";
 import type { KilnDevice } from "../device/index.ts";
 import { KilnError } from "../errors.ts";
@@ -59,6 +59,12 @@ export interface Trainer {
    * @throws KilnError the failure of a step, if one failed: a state that is not finite never replaces a good one
    */
   save(path: string): Promise<void>;
+  /**
+   * Waits for the steps under way and hands out the run's state, which stays as it is until `use` is done: to write it elsewhere
+   * than into a file, or to encode with it.
+   * @throws as `save`; what `use` throws
+   */
+  withState<T>(use: (state: CheckpointContents) => Promise<T>): Promise<T>;
   dispose(): Promise<void>;
 }
 
@@ -265,10 +271,14 @@ class DeviceTrainer implements Trainer {
   }
 
   save(path: string): Promise<void> {
+    return this.withState((state) => saveCheckpoint(path, state));
+  }
+
+  withState<T>(use: (state: CheckpointContents) => Promise<T>): Promise<T> {
     return this.#alone(async () => {
       await this.#last;
       const program = this.#program;
-      await saveCheckpoint(path, {
+      return use({
         step: this.#stepsBegun,
         seed: this.#seed,
         programName: program.name,

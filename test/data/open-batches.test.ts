@@ -123,6 +123,22 @@ describe("corpora", () => {
     expect(train?.vocabulary).not.toContain("36");
   });
 
+  test("a text that is no file gives the batches of the file", async () => {
+    const asked = { split: "train", seed: 1 } as const;
+    const corpus = await file("given.txt", prose);
+    const text = { name: "given.txt", bytes: new TextEncoder().encode(prose) };
+    const [given, read] = await Promise.all([
+      openMaker(small, { ...asked, text }),
+      openMaker(small, { ...asked, corpus }),
+    ]);
+    expect(given.summary).toBe(read.summary);
+    expect(given.make(3)).toEqual(read.make(3));
+    const labelled = { kind: "Classification", settings: { batch: 2, max_len: 32, classes: 3 } };
+    await expect(openMaker(labelled, { ...asked, text })).rejects.toThrow(
+      "Classification reads labelled examples, and given.txt is a plain text",
+    );
+  });
+
   test("a folder with official names, and a vocabulary that comes from a checkpoint", async () => {
     await file("wiki.train.tokens", " = T = \n a b c . d e f . g h \n a b . c d \n");
     const maker = await openMaker(small, { split: "train", seed: 1, corpus: folder });

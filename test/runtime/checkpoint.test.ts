@@ -6,14 +6,17 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
+  blobSource,
   type CheckpointContents,
   encodeHeader,
   loadCheckpoint,
   parseHeader,
+  readCheckpoint,
   readTensorFile,
   type StoredTensor,
   saveCheckpoint,
   verifyChecksum,
+  writeCheckpoint,
   writeTensorFile,
 } from "../../runtime/checkpoint/index.ts";
 import { KilnError } from "../../runtime/errors.ts";
@@ -341,5 +344,58 @@ describe("checkpoints", () => {
     const old = await loadCheckpoint(path);
     await saveCheckpoint(path, contents(2));
     expect((await failure(() => bytesOf(old.tensors.get("@step")))).message).toMatch(/was replaced/);
+  });
+});
+
+describe("bytes that are no file", () => {
+  async function written(step: number): Promise<Uint8Array<ArrayBuffer>> {
+    let bytes = new Uint8Array();
+    await writeCheckpoint(
+      {
+        async write(piece, position) {
+          if (position === undefined) bytes = Uint8Array.of(...bytes, ...piece);
+          else bytes.set(piece, position);
+        },
+      },
+      contents(step),
+    );
+    return bytes;
+  }
+
+  it("are those of the file, and are read like it", async () => {
+    const path = join(folder, "the-same.safetensors");
+    await saveCheckpoint(path, contents(7));
+    const bytes = await written(7);
+    expect(Buffer.from(bytes).equals(await readFile(path))).toBe(true);
+    const fromBlob = await readCheckpoint(blobSource(new Blob([bytes]), "dropped.safetensors"));
+    const fromFile = await loadCheckpoint(path);
+    const plain = async (checkpoint: typeof fromFile) => ({
+      ...checkpoint,
+      path: "",
+      tensors: await Promise.all(
+        [...checkpoint.tensors].map(async ([name, tensor]) => [
+          name,
+          tensor.dtype,
+          tensor.shape,
+          await bytesOf(tensor),
+        ]),
+      ),
+    });
+    expect(await plain(fromBlob)).toEqual(await plain(fromFile));
+    expect(fromBlob.path).toBe("dropped.safetensors");
+  });
+
+  it("are refused by the name they came with", async () => {
+    const bytes = await written(7);
+    const refusal = (blob: Blob) => failure(() => readCheckpoint(blobSource(blob, "dropped.safetensors")));
+    const changed = bytes.slice();
+    changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
+    expect((await refusal(new Blob([changed]))).message).toBe(
+      "dropped.safetensors is damaged: its contents do not match its checksum",
+    );
+    expect((await refusal(new Blob([bytes.slice(0, -1)]))).message).toContain(
+      "dropped.safetensors is cut off",
+    );
+    expect((await refusal(new Blob(["no tensors at all"]))).message).toContain("dropped.safetensors");
   });
 });
