@@ -16,3 +16,4 @@ export {
   lex,
 } from "./lex.ts";
 export { type ParseResult, parse } from "./parse.ts";
+export { type ColouredToken, type TokenKind, tokenKinds } from "./token-kinds.ts";
