@@ -191,7 +191,7 @@ class Grammar extends CstParser {
 
   readonly entry = this.RULE("entry", () => {
     const key = this.CONSUME(t.Name);
-    // Elsewhere `from` is a name as any other.
+    // Elsewhere `from` is a name like others.
     this.OPTION2({ GATE: () => key.image === "init", DEF: () => this.CONSUME(t.From) });
     this.OPTION(() => {
       this.OR([{ ALT: () => this.CONSUME(t.Colon) }, { ALT: () => this.CONSUME(t.Equals) }]);
